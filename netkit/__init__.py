@@ -1,0 +1,34 @@
+"""netkit: a Docker networking workshop whose notebooks run inside real machines.
+
+Nothing happens on import; names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "open_lab": "netkit.lab.lab",
+    "NetkitError": "netkit.errors",
+    "LabError": "netkit.errors",
+    "EngineError": "netkit.errors",
+    "CommandError": "netkit.errors",
+}
+
+__all__ = ["__version__", "lab", *sorted(_WHERE)]
+
+
+def __getattr__(name: str) -> object:
+    if name == "lab":  # a package that can be called
+        return importlib.import_module("netkit.lab")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'netkit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "lab", *_WHERE})

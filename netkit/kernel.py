@@ -1,0 +1,165 @@
+"""The Jupyter kernel that lives inside node1 of a lab of its own.
+
+``python -m netkit.kernel -f CONNECTION_FILE`` is what the kernelspec starts. The process that the
+client starts stays outside: it opens the lab, and ends it when the kernel or the client ends. Its
+child joins node1's namespaces in an order each step of which has its reason:
+
+1. user and PID namespaces, then a fork: only children enter a PID namespace (setns(2));
+2. mount, UTS and IPC namespaces, while there is one thread: threads share their root directory;
+3. ipykernel binds its sockets in the machine's network namespace, where the client will look;
+4. then the network namespace, before ipykernel starts any thread that may run a learner's code. A
+   socket stays in the namespace it was made in, a thread in the one its creator was in.
+
+The heartbeat's thread is started before step 4, so that it binds where the client looks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+
+from netkit.errors import NetkitError
+from netkit.lab.inside import syscalls as sc
+from netkit.lab.lab import Lab, Opening, begin_lab
+from netkit.lab.spec import Wishes, check_count, lab_environment
+
+NODE = "node1"
+CONNECTION_FILE = "/run/netkit-kernel.json"
+DEFAULT_NODES = 2
+
+
+def main() -> None:
+    """Open a lab, run a kernel in its node1, and end both together."""
+    parser = argparse.ArgumentParser(prog="netkit.kernel")
+    parser.add_argument("-f", required=True, dest="connection_file", help="the connection file the client wrote")
+    path = os.path.abspath(parser.parse_args().connection_file)
+    client = _watch_client()
+    try:
+        with open(path, encoding="utf-8") as file:
+            connection = file.read()
+        opening = begin_lab(_read_wishes(path, connection))
+        from netkit import kernel_app  # ipykernel takes as long to import as the engines to start
+
+        status = _run(opening, kernel_app, connection, client)
+    except (NetkitError, OSError) as error:
+        from netkit import kernel_app
+
+        print(f"netkit: {error}", file=sys.stderr)
+        kernel_app.run_refusal(path, str(error))
+        status = 1
+    sys.exit(status)
+
+
+def _read_wishes(path: str, connection: str) -> Wishes:
+    """What this kernel's lab is to have; raises NetkitError for a bad number of nodes."""
+    text = os.environ.get("NETKIT_NODES", str(DEFAULT_NODES))
+    nodes = check_count(int(text) if text.isdecimal() else 0)
+    # over ipc the client looks for the sockets' files, so their directory has to stay the same
+    keep = (os.path.dirname(path),) if json.loads(connection).get("transport") == "ipc" else ()
+    return Wishes(nodes, 1, keep, os.path.basename(os.environ.get("JPY_SESSION_NAME", "")))
+
+
+def _watch_client() -> list[int]:
+    """pidfds that become readable when the client ends: the parent, and the server it names."""
+    watched = []
+    for pid in {os.getppid(), int(os.environ.get("JPY_PARENT_PID") or 0)} - {0, 1}:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            watched.append(os.pidfd_open(pid))
+    return watched
+
+
+def _run(opening: Opening, kernel_app, connection: str, client: list[int]) -> int:
+    """Fork the kernel into the lab and wait for the end of either, or of the client."""
+    lab = opening.wait_reachable(NODE)
+    go_read, go_write = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        os.close(go_write)
+        opening.disown()
+        _enter_and_serve(lab, kernel_app, connection, go_read)
+    os.close(go_read)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    # a client that interrupts by signal means the kernel, not its launcher
+    signal.signal(signal.SIGINT, lambda *_: os.kill(child, signal.SIGINT))
+    try:
+        opening.wait_ready()
+        os.write(go_write, b"1")
+        return _wait(opening, child, client)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)  # and with it the kernel, its child
+        opening.close()
+
+
+def _wait(opening: Opening, child: int, client: list[int]) -> int:
+    """Until the kernel, the lab or the client ends; returns the kernel's exit status."""
+    ended = os.pidfd_open(child)
+    while True:
+        ready, _, _ = select.select([ended, opening, *client], [], [])
+        if ended in ready:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF
+        if any(fd in ready for fd in client) or opening.is_over():
+            return 1
+
+
+def _enter_and_serve(lab: Lab, kernel_app, connection: str, go: int) -> None:
+    """In the forked child: enter node1, and be the kernel's parent there."""
+    status = 1
+    try:
+        cwd = os.getcwd()
+        files = _open_namespaces(lab[NODE].pid)
+        sc.die_with_parent()
+        sc.setns(files["user"], sc.NEWUSER)
+        sc.setns(files["pid"], sc.NEWPID)
+        sc.die_with_parent()  # joining a user namespace changed the credentials
+        kernel = os.fork()
+        if kernel == 0:
+            sc.die_with_parent()
+            _serve(files, cwd, kernel_app, connection, go)
+        signal.signal(signal.SIGINT, lambda *_: os.kill(kernel, signal.SIGINT))
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        status = os.waitstatus_to_exitcode(os.waitpid(kernel, 0)[1])
+    finally:
+        os._exit(status & 0xFF)
+
+
+def _open_namespaces(pid: int) -> dict[str, int]:
+    return {name: os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("user", "pid", "mnt", "uts", "ipc", "net")}
+
+
+def _serve(files: dict[str, int], cwd: str, kernel_app, connection: str, go: int) -> None:
+    """In node1's PID namespace: join the others, and serve until the client says so."""
+    status = 1
+    try:
+        os.setsid()  # an interrupt reaches the kernel's whole process group, and nothing else
+        os.setgroups([])
+        for name, kind in (("uts", sc.NEWUTS), ("ipc", sc.NEWIPC), ("mnt", sc.NEWNS)):
+            sc.setns(files[name], kind)
+        sc.die_with_parent()
+        os.chdir(cwd)  # joining a mount namespace led to its root
+        environment = lab_environment(dict(os.environ)) | {"NETKIT_NODE": NODE}
+        os.environ.clear()
+        os.environ.update(environment)
+        with open(os.open(CONNECTION_FILE, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(connection)
+
+        def enter_network() -> None:
+            sc.setns(files["net"], sc.NEWNET)
+            for fd in files.values():
+                os.close(fd)
+
+        kernel_app.run_kernel(CONNECTION_FILE, enter_network, lambda: bool(os.read(go, 1)))
+        status = 0
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

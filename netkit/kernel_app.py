@@ -1,0 +1,75 @@
+"""ipykernel's application, made to change its network namespace at the right moment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelapp import IPKernelApp
+from ipykernel.kernelbase import Kernel
+
+
+class LabKernelApp(IPKernelApp):
+    """Binds all sockets, enters the lab's network, and only then starts its threads.
+
+    ``enter_network`` is set by :func:`run_kernel`.
+    """
+
+    enter_network: Callable[[], None] | None = None
+
+    def init_iopub(self, context) -> None:
+        """iopub is bound last, and the first thread is its: the heartbeat's has to start before."""
+        super().init_heartbeat()
+        self._binds_last = True
+        super().init_iopub(context)
+
+    def init_heartbeat(self) -> None:
+        """Done in :meth:`init_iopub`."""
+
+    def _bind_socket(self, s, port: int) -> int:
+        port = super()._bind_socket(s, port)
+        if getattr(self, "_binds_last", False) and self.enter_network:
+            self.enter_network()
+            self.enter_network = None
+        return port
+
+
+def run_kernel(connection_file: str, enter_network: Callable[[], None], wait_for_engine: Callable[[], bool]) -> None:
+    """Serve a Python kernel; returns when the client shuts it down, or the engine does not come up."""
+    app = LabKernelApp.instance(kernel_class=IPythonKernel)
+    app.enter_network = enter_network
+    app.log_level = "ERROR"
+    app.extensions = ["netkit.notebook"]
+    app.initialize(["-f", connection_file])
+    if wait_for_engine():
+        app.start()
+    with contextlib.suppress(Exception):
+        app.close()
+
+
+class RefusalKernel(Kernel):
+    """Answers every cell with the reason why there is no lab: a silent dead kernel explains nothing."""
+
+    implementation = "netkit"
+    implementation_version = "1"
+    language_info = {"name": "python", "mimetype": "text/x-python", "file_extension": ".py"}  # noqa: RUF012
+    banner = "no lab"
+    reason = ""
+
+    async def do_execute(self, code, silent, store_history=True, user_expressions=None, allow_stdin=False, **_) -> dict:
+        error = {"ename": "LabError", "evalue": self.reason, "traceback": [f"\x1b[31mno lab:\x1b[0m {self.reason}"]}
+        if not silent:
+            self.send_response(self.iopub_socket, "error", error)
+        return {"status": "error", "execution_count": self.execution_count, **error}
+
+
+def run_refusal(connection_file: str, reason: str) -> None:
+    """Serve a kernel outside of any lab that runs nothing and says why; returns when shut down."""
+    RefusalKernel.reason = reason
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    app = IPKernelApp.instance(kernel_class=RefusalKernel)
+    app.log_level = "ERROR"
+    app.initialize(["-f", connection_file])
+    app.start()

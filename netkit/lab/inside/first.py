@@ -1,0 +1,178 @@
+"""The lab's first process: lays the LAN, starts the hosts, answers who asks for more.
+
+It holds no secrets and makes no decisions: what the lab is made of comes in its specification
+(see :mod:`netkit.lab.spec`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+
+from netkit.lab.inside import host, lan, mounts, wire
+from netkit.lab.inside import syscalls as sc
+from netkit.lab.inside.agent import Loop
+
+
+def serve(control: socket.socket, spec: dict) -> None:
+    """Run the lab until the control socket closes."""
+    First(control, spec).run()
+
+
+class First:
+    """The lab's hosts and their states, and the sockets through which they are asked for."""
+
+    def __init__(self, control: socket.socket, spec: dict) -> None:
+        self._spec = spec
+        self._control = control
+        self._loop = Loop()
+        self._states: dict[str, dict] = {}
+        self._pids: dict[str, int] = {}
+        self._waiting: list[tuple[socket.socket, set[str]]] = []
+
+    def run(self) -> None:
+        sc.set_process_name("netkit-lab")
+        mounts.make_private()
+        os.chdir("/")
+        sc.sethostname("lab")
+        sc.mount("proc", "/proc", "proc", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC)
+        mounts.write_file(mounts.SHARED + "/lab.json", json.dumps(self._spec["public"]))
+        os.chmod(mounts.SHARED, 0o700)
+        self._listener = wire.listen(mounts.SHARED + "/lab.sock")
+        self._loop.watch(self._listener, self._accept)
+        self._loop.watch(self._control, self._hear_opener)
+        begun = [self._begin(name) for name in self._spec["start"]]
+        lan.create()
+        for name, pid, ready in begun:
+            self._plug(name, pid, ready)
+        self._loop.run()
+
+    def _begin(self, name: str) -> tuple[str, int, int]:
+        """Fork a host's first process; returns its name, pid, and the pipe that waits for its cable."""
+        self._states[name] = {"state": "starting"}
+        host_spec = self._spec["hosts"][name]
+        status_read, status_write = os.pipe2(os.O_CLOEXEC)
+        cable_read, cable_write = os.pipe2(os.O_CLOEXEC)
+        pid_read, pid_write = os.pipe2(os.O_CLOEXEC)
+        outer = self._loop.fork()
+        if outer == 0:
+            self._leave_to(name, host_spec, status_write, cable_read, pid_write)
+        for fd in (status_write, cable_read, pid_write):
+            os.close(fd)
+        answer = os.read(pid_read, 64)
+        os.close(pid_read)
+        os.waitpid(outer, 0)
+        if not answer:
+            os.close(cable_write)
+            raise OSError(0, f"{name}: {os.read(status_read, 4096).decode() or 'its namespaces could not be made'}")
+        self._pids[name] = int(answer)
+        self._loop.watch(status_read, lambda: self._hear_host(name, status_read))
+        return name, int(answer), cable_write
+
+    def _leave_to(self, name: str, host_spec: dict, status: int, cable: int, pid_write: int) -> None:
+        """In a forked child: make the host's namespaces, fork its first process, and end."""
+        try:
+            sc.unshare(sc.NEWNET | sc.NEWNS | sc.NEWUTS | sc.NEWIPC | sc.NEWPID)
+            pid = os.fork()
+            if pid == 0:
+                self._close_sockets()
+                host.serve(name, host_spec, status, cable)
+            os.write(pid_write, str(pid).encode())
+        except BaseException as error:
+            os.write(status, str(error).encode())
+        finally:
+            os._exit(0)
+
+    def _close_sockets(self) -> None:
+        """A host must not be able to speak for the lab."""
+        self._control.close()
+        self._listener.close()
+        for connection, _ in self._waiting:
+            connection.close()
+
+    def _plug(self, name: str, pid: int, cable: int) -> None:
+        """Connect a host to the LAN; what goes wrong is the host's to report, who may know better why."""
+        try:
+            lan.plug(name, pid, self._spec["hosts"][name]["mac"])
+            said = host.PLUGGED
+        except OSError as error:
+            said = str(error).encode()
+        with contextlib.suppress(BrokenPipeError):
+            os.write(cable, said)
+        os.close(cable)
+
+    def _hear_host(self, name: str, status: int) -> None:
+        """A host says one line a state; the end of its pipe is its end."""
+        said = os.read(status, 1 << 16)
+        if not said:
+            self._loop.unwatch(status)
+            os.close(status)
+            if self._states[name]["state"] != "failed":
+                self._states[name] = {"state": "down"}
+        for line in said.decode().splitlines():
+            self._states[name] = json.loads(line)
+        self._tell_opener({"event": "state", "hosts": self._states})
+        self._answer_waiting()
+
+    def _tell_opener(self, message: dict) -> None:
+        try:
+            wire.send(self._control, message)
+        except OSError:
+            self._loop.running = False
+
+    def _hear_opener(self) -> None:
+        """The opener says nothing but goodbye, by closing its end."""
+        try:
+            if wire.receive(self._control) is not None:
+                return
+        except (OSError, ValueError):
+            pass
+        self._loop.running = False
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        self._loop.watch(connection, lambda: self._hear(connection))
+
+    def _hear(self, connection: socket.socket) -> None:
+        """Requests: {"states": true}, {"need": [names]} answered when all are up or failed, {"kill": name}."""
+        try:
+            received = wire.receive(connection)
+        except (OSError, ValueError):
+            received = None
+        if received is None:
+            self._waiting = [(other, names) for other, names in self._waiting if other is not connection]
+            self._loop.unwatch(connection)
+            return connection.close()
+        request, fds = received
+        for fd in fds:
+            os.close(fd)
+        try:
+            self._handle(connection, request)
+        except (OSError, KeyError) as error:
+            self._reply(connection, {"error": str(error)})
+
+    def _handle(self, connection: socket.socket, request: dict) -> None:
+        if "need" in request:
+            names = [name for name in request["need"] if name in self._spec["hosts"]]
+            missing = [name for name in names if self._states.get(name, {}).get("state") in (None, "down", "failed")]
+            for name, pid, cable in [self._begin(name) for name in missing]:
+                self._plug(name, pid, cable)
+            self._waiting.append((connection, set(names)))
+            return self._answer_waiting()
+        if "kill" in request:
+            os.kill(self._pids[request["kill"]], 9)
+        self._reply(connection, {"hosts": self._states})
+
+    def _answer_waiting(self) -> None:
+        settled = {name for name, state in self._states.items() if state["state"] in ("ready", "failed", "down")}
+        for connection, names in [pair for pair in self._waiting if pair[1] <= settled]:
+            self._waiting.remove((connection, names))
+            self._reply(connection, {"hosts": self._states})
+
+    def _reply(self, connection: socket.socket, message: dict) -> None:
+        try:
+            wire.send(connection, message)
+        except OSError:
+            pass  # the asker has gone
