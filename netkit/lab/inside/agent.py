@@ -141,7 +141,7 @@ class Agent:
         try:
             pid, master = self._start(request, fds)
         except (OSError, KeyError, TypeError) as error:
-            self._tell(connection, {"error": str(error)})
+            self._tell(connection, {"error": wire.describe(error)})
             return self._drop(connection)
         finally:
             for fd in fds:
@@ -186,7 +186,7 @@ class Agent:
         argv = [str(word) for word in request["argv"]]
         master, slave = (pty.openpty() if request.get("tty") else (None, None))
         if master is None and len(fds) != 3:
-            raise OSError(0, "a command without a terminal needs three file descriptors")
+            raise wire.Trouble("a command without a terminal needs three file descriptors")
         environment = {**self._environment, **request.get("env", {})}
         read_error, write_error = os.pipe2(os.O_CLOEXEC)
         pid = self._loop.fork()
@@ -200,7 +200,7 @@ class Agent:
         if failure:
             if master is not None:
                 os.close(master)
-            raise OSError(0, failure.decode())
+            raise wire.Trouble(failure.decode())
         return pid, master
 
 

@@ -49,9 +49,9 @@ def main() -> None:
         _hold(pid, opener, spec["cgroup"])
 
 
-def _report(control: socket.socket, error: Exception) -> None:
+def _report(control: socket.socket, error: BaseException) -> None:
     try:
-        wire.send(control, {"event": "failed", "why": str(error)})
+        wire.send(control, {"event": "failed", "why": wire.describe(error)})
     except OSError:
         pass  # nobody is left to hear it
 
@@ -65,7 +65,7 @@ def _enter(control: socket.socket, spec: dict) -> int:
     sc.unshare(sc.NEWUSER)
     wire.send(control, {"event": "map", "pid": os.getpid()})
     if wire.receive(control) is None:
-        raise OSError(0, "the process that opened the lab has gone")
+        raise wire.Trouble("the process that opened the lab has gone")
     os.setgroups([])
     sc.unshare(sc.NEWNS)
     mounts.make_private()
@@ -105,7 +105,7 @@ def _unshare_nested(flags: int) -> None:
     os.close(go_read)
     os.close(go_write)
     if os.waitpid(mapper, 0)[1]:
-        raise OSError(0, "the inner user namespace could not be given its identities")
+        raise wire.Trouble("the inner user namespace could not be given its identities")
 
 
 def _identity(path: str) -> str:
@@ -123,7 +123,7 @@ def _first_process(control: socket.socket, spec: dict) -> None:
 
         serve(control, spec)
     except BaseException as error:
-        _report(control, error if isinstance(error, Exception) else RuntimeError(repr(error)))
+        _report(control, error)
     finally:
         os._exit(0)
 

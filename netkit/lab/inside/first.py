@@ -66,7 +66,7 @@ class First:
         os.waitpid(outer, 0)
         if not answer:
             os.close(cable_write)
-            raise OSError(0, f"{name}: {os.read(status_read, 4096).decode() or 'its namespaces could not be made'}")
+            raise wire.Trouble(f"{name} could not be given namespaces: {os.read(status_read, 4096).decode()}")
         self._pids[name] = int(answer)
         self._loop.watch(status_read, lambda: self._hear_host(name, status_read))
         return name, int(answer), cable_write
@@ -81,7 +81,7 @@ class First:
                 host.serve(name, host_spec, status, cable)
             os.write(pid_write, str(pid).encode())
         except BaseException as error:
-            os.write(status, str(error).encode())
+            os.write(status, json.dumps({"state": "failed", "why": wire.describe(error)}).encode() + b"\n")
         finally:
             os._exit(0)
 
@@ -98,7 +98,7 @@ class First:
             lan.plug(name, pid, self._spec["hosts"][name]["mac"])
             said = host.PLUGGED
         except OSError as error:
-            said = str(error).encode()
+            said = wire.describe(error).encode()
         with contextlib.suppress(BrokenPipeError):
             os.write(cable, said)
         os.close(cable)
@@ -151,7 +151,7 @@ class First:
         try:
             self._handle(connection, request)
         except (OSError, KeyError) as error:
-            self._reply(connection, {"error": str(error)})
+            self._reply(connection, {"error": wire.describe(error)})
 
     def _handle(self, connection: socket.socket, request: dict) -> None:
         if "need" in request:

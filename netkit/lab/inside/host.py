@@ -9,10 +9,9 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
 
-from netkit.lab.inside import lan, mounts
+from netkit.lab.inside import lan, mounts, wire
 from netkit.lab.inside import syscalls as sc
 from netkit.lab.inside.agent import Agent, Loop
 
@@ -28,7 +27,7 @@ def serve(name: str, spec: dict, status: int, cable: int) -> None:
     try:
         Host(name, spec, status, cable).run()
     except BaseException as error:
-        _tell(status, {"state": "failed", "why": f"{error}"})
+        _tell(status, {"state": "failed", "why": wire.describe(error)})
     finally:
         os._exit(1)
 
@@ -64,7 +63,7 @@ class Host:
             self._start_engine(self._spec["engine"])
         said = os.read(self._cable, 4096)
         if said != PLUGGED:
-            raise OSError(0, said.decode() or "the lab ended")
+            raise wire.Trouble(said.decode() or "the lab ended")
         lan.configure(self._spec["address"])
         socket_path = f"{mounts.SHARED}/{self._name}/agent.sock"
         if os.path.exists(socket_path):

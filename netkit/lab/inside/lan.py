@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import subprocess
 
+from netkit.lab.inside.wire import Trouble
+
 BRIDGE = "lan"
 
 
 def run_ip(commands: list[str]) -> None:
-    """Run ``ip -batch`` on some commands; raises OSError with what ``ip`` said."""
+    """Run ``ip -batch`` on some commands; raises Trouble with what ``ip`` said."""
     done = subprocess.run(["ip", "-batch", "-"], input="\n".join(commands) + "\n", text=True, capture_output=True)
     if done.returncode:
-        raise OSError(0, f"ip -batch ({'; '.join(commands)}): {done.stderr.strip()}")
+        raise Trouble(f"ip -batch ({'; '.join(commands)}): {done.stderr.strip()}")
 
 
 def create() -> None:

@@ -14,6 +14,18 @@ LARGEST = 1 << 18  # bytes of one message; a learner's environment is a few kilo
 MAX_FDS = 8
 
 
+class Trouble(OSError):
+    """Something went wrong inside a lab, in words for whoever opened it."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def describe(error: BaseException) -> str:
+    """An error in words, without Python's numbering."""
+    return getattr(error, "strerror", None) or str(error) or repr(error)
+
+
 def connect(path: str, timeout: float | None = None) -> socket.socket:
     """Connect to a lab's socket; raises OSError (FileNotFoundError, ConnectionRefusedError …).
 

@@ -1,0 +1,135 @@
+"""The ``netkit`` command: thin, every subcommand hands over to the room that does the work."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from netkit import __version__
+from netkit.errors import NetkitError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one netkit command and exit with its status; a user's mistake is one sentence and status 2."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _build_parser()
+    options = parser.parse_args(_before_dashes(words))
+    options.command = _after_dashes(words)
+    try:
+        sys.exit(options.action(options))
+    except NetkitError as error:
+        print(f"netkit: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would complain once more at exit
+        sys.exit(141)
+
+
+def _before_dashes(words: list[str]) -> list[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _after_dashes(words: list[str]) -> list[str]:
+    return words[words.index("--") + 1 :] if "--" in words else []
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="netkit", description="Labs of real machines with real Docker engines, made of namespaces.")
+    parser.add_argument("--version", action="version", version=f"netkit {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    start = commands.add_parser("start", help="open JupyterLab on the notebooks")
+    start.add_argument("--port", type=int, default=8888, help="the port on 127.0.0.1 (default 8888; the next free one if taken)")
+    start.add_argument("--no-browser", action="store_true", help="only print the address")
+    start.set_defaults(action=_start)
+
+    run = commands.add_parser("run", help="open a lab, run a command on node1, close the lab", usage="netkit run [options] -- COMMAND…")
+    _add_lab_options(run)
+    run.set_defaults(action=_run)
+
+    shell = commands.add_parser("shell", help="a shell on a node of an open lab, or of a throw-away one")
+    shell.add_argument("node", nargs="?", default="node1", help="node1 (the default), node2, …, or outside")
+    shell.add_argument("--lab", metavar="ID", help="the lab to enter, as `netkit ps` names it")
+    _add_lab_options(shell)
+    shell.set_defaults(action=_shell)
+
+    on = commands.add_parser("on", help="from inside a lab, run a command on another host", usage="netkit on NODE -- COMMAND…")
+    on.add_argument("node")
+    on.set_defaults(action=_on)
+
+    ps = commands.add_parser("ps", help="labs now open")
+    ps.add_argument("--json", action="store_true")
+    ps.set_defaults(action=_ps)
+
+    doctor = commands.add_parser("doctor", help="what this machine can and cannot do, each with its remedy")
+    doctor.add_argument("--json", action="store_true")
+    doctor.add_argument("--engine", metavar="DIR", help="look at this engine instead of the installed one")
+    doctor.set_defaults(action=_doctor)
+    return parser
+
+
+def _add_lab_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--nodes", type=int, default=2, metavar="N", help="how many nodes the lab has (default 2)")
+    parser.add_argument("--engine", metavar="DIR", help="a directory that holds another Docker engine than the installed one")
+    parser.add_argument("--mode", choices=("user", "root"), help="whose identities the lab has (chosen by who calls)")
+
+
+def _need_command(options: argparse.Namespace, usage: str) -> list[str]:
+    if not options.command:
+        raise NetkitError(f"no command to run: {usage}")
+    return options.command
+
+
+def _start(options: argparse.Namespace) -> int:
+    from netkit.server import start_server
+
+    return start_server(options.port, not options.no_browser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from netkit.lab.lab import open_lab
+
+    command = _need_command(options, "netkit run [--nodes N] [--engine DIR] -- COMMAND…")
+    with open_lab(options.nodes, mode=options.mode, engine=options.engine, label="run") as lab:
+        return lab["node1"].call(command)
+
+
+def _on(options: argparse.Namespace) -> int:
+    from netkit.lab.current import current_lab
+
+    command = _need_command(options, "netkit on NODE -- COMMAND…")
+    return current_lab()[options.node].call(command)
+
+
+def _shell(options: argparse.Namespace) -> int:
+    from netkit.shells import enter_shell
+
+    return enter_shell(options)
+
+
+def _ps(options: argparse.Namespace) -> int:
+    from netkit.lab.discover import describe_labs
+
+    rows = describe_labs()
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    print(f"{'LAB':<10}{'MODE':<6}{'ENGINE':<12}{'OPEN':<9}{'PID':<9}{'FOR':<28}HOSTS")
+    for row in rows:
+        hosts = " ".join(name if state == "ready" else f"{name}({state})" for name, state in row["hosts"].items())
+        age = f"{row['seconds'] // 60}m{row['seconds'] % 60:02}s"
+        print(f"{row['id']:<10}{row['mode']:<6}{row['engine']:<12}{age:<9}{row['pid']:<9}{row['label'] or '-':<28.27}{hosts}")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from netkit import doctor
+
+    findings = doctor.examine(options.engine)
+    print(doctor.to_json(findings) if options.json else doctor.to_text(findings))
+    return 0 if doctor.can_open(findings) else 1

@@ -1,0 +1,87 @@
+"""Find the labs that are open on this machine.
+
+There is no register to get out of date: a lab is its first process, which carries a name and shows
+its facts through /proc/PID/root to those who may look (proc(5), ptrace(2) access mode).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+from netkit.errors import LabError
+from netkit.lab.inside.mounts import SHARED
+from netkit.lab.lab import Lab
+
+NAME = "netkit-lab"
+
+
+class FoundLab(Lab):
+    """A lab another process opened; ``pid`` is its first process, ``opener`` who opened it."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(f"/proc/{pid}/root")
+        self.pid = pid
+        self.opener: int = self.facts["opener"]
+
+
+
+def seconds_open(lab: Lab) -> float:
+    """How long a lab has been open, in seconds."""
+    return time.time() - os.stat(f"{lab.shared}/lab.json").st_mtime
+
+
+def find_labs() -> list[FoundLab]:
+    """The labs the caller may reach, oldest first; root reaches everybody's."""
+    labs = []
+    for entry in sorted((int(name) for name in os.listdir("/proc") if name.isdecimal())):
+        with contextlib.suppress(OSError, LabError):
+            with open(f"/proc/{entry}/comm", encoding="utf-8") as file:
+                if file.read().strip() != NAME:
+                    continue
+            if os.stat(f"/proc/{entry}").st_uid == os.geteuid() or os.geteuid() == 0:
+                labs.append(FoundLab(entry))
+    return labs
+
+
+def describe_labs() -> list[dict]:
+    """Each reachable lab as a dictionary; inside a lab, that one alone, since no other can be seen.
+
+    Keys: id, mode, engine, label, opener and pid (as the machine numbers them; pid is 0 inside),
+    seconds (since it was opened), hosts (name → state).
+    """
+    inside = os.path.exists(SHARED + "/lab.json")
+    rows = []
+    for lab in [Lab()] if inside else find_labs():
+        with contextlib.suppress(OSError, LabError):  # a lab that closes just now
+            facts = {key: lab.facts[key] for key in ("id", "mode", "engine", "label", "opener")}
+            age = seconds_open(lab)
+            rows.append({**facts, "pid": getattr(lab, "pid", 0), "seconds": round(age), "hosts": lab.states()})
+    return rows
+
+
+def prefer_own(labs: list[FoundLab]) -> list[FoundLab]:
+    """Those labs whose notebook belongs to the same server as this process; all, if none does.
+
+    A JupyterLab terminal and a kernel's launcher are both children of their server.
+    """
+    ancestors = _ancestors(os.getpid())
+    own = [lab for lab in labs if _parent(lab.opener) in ancestors]
+    return own or labs
+
+
+def _ancestors(pid: int) -> set[int]:
+    found: set[int] = set()
+    while pid > 1 and pid not in found:
+        found.add(pid)
+        pid = _parent(pid)
+    return found - {os.getpid()}
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0

@@ -1,0 +1,48 @@
+"""``netkit start``: JupyterLab on the notebooks, its terminals in the lab."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from netkit.errors import NetkitError
+
+FIRST = "00-start-here.ipynb"
+
+
+def start_server(port: int, browser: bool) -> int:
+    """Become JupyterLab, on 127.0.0.1 and with its token; raises NetkitError for a bad port."""
+    if not 0 < port < 65536:
+        raise NetkitError(f"{port} is no port: use one from 1 to 65535")
+    argv = [sys.executable, "-m", "jupyterlab", *server_arguments(port, browser, find_notebooks())]
+    os.execv(argv[0], argv)
+
+
+def find_notebooks() -> str:
+    """The directory with the notebooks: beside the package, else below the working directory."""
+    beside = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "notebooks")
+    for place in (beside, os.path.join(os.getcwd(), "notebooks")):
+        if os.path.exists(os.path.join(place, FIRST)):
+            return place
+    return os.getcwd()
+
+
+def server_arguments(port: int, browser: bool, notebooks: str) -> list[str]:
+    """JupyterLab's arguments. Nothing here weakens its token or its origin checks."""
+    shell = [sys.executable, "-m", "netkit", "shell"]
+    arguments = [
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        f"--ServerApp.root_dir={notebooks}",
+        f"--ServerApp.terminado_settings={{'shell_command': {shell!r}}}",
+        "--MultiKernelManager.default_kernel_name=netkit",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.news_url=None",
+    ]
+    if os.path.exists(os.path.join(notebooks, FIRST)):
+        arguments.append(f"--LabApp.default_url=/lab/tree/{FIRST}")
+    if not browser:
+        arguments.append("--no-browser")
+    if os.geteuid() == 0:
+        arguments.append("--allow-root")
+    return arguments

@@ -1,0 +1,53 @@
+"""``netkit shell``: find the lab that is meant, and open a terminal on one of its nodes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from netkit.errors import LabError
+from netkit.lab.discover import FoundLab, find_labs, prefer_own, seconds_open
+from netkit.lab.inside.mounts import SHARED
+from netkit.lab.lab import Lab, open_lab
+
+
+def enter_shell(options: argparse.Namespace) -> int:
+    """Open a shell as the options say; returns its exit status, raises LabError."""
+    if not os.isatty(0):
+        raise LabError("a shell needs a terminal: to run one command, use `netkit run -- COMMAND` or `netkit on NODE -- COMMAND`")
+    lab = _choose(options.lab)
+    if lab is not None:
+        return lab[options.node].shell()
+    print(f"no lab is open: this one, of {options.nodes} nodes, ends with the shell", file=sys.stderr)
+    with open_lab(options.nodes, mode=options.mode, engine=options.engine, label="shell") as opened:
+        return opened[options.node].shell()
+
+
+def _choose(wanted: str | None) -> Lab | None:
+    """The lab this process is in, the one asked for, the only one open, or the one a person picks."""
+    if wanted is None and os.path.exists(SHARED + "/lab.json"):
+        return Lab()
+    labs = find_labs()
+    if wanted is not None:
+        found = [lab for lab in labs if lab.id.startswith(wanted)]
+        if len(found) != 1:
+            raise LabError(f"there is no lab {wanted!r}: `netkit ps` lists those that are open")
+        return found[0]
+    labs = prefer_own(labs)
+    if len(labs) < 2:
+        return labs[0] if labs else None
+    return _ask(labs)
+
+
+def _ask(labs: list[FoundLab]) -> FoundLab:
+    print("Several labs are open. Which one?")
+    for number, lab in enumerate(labs, 1):
+        print(f"  {number}  {lab.facts['label'] or 'lab'}  ({lab.id}, open for {seconds_open(lab):.0f} s)")
+    while True:
+        try:
+            answer = input(f"number [1-{len(labs)}]: ").strip()
+        except EOFError:
+            raise LabError("no lab was chosen") from None
+        if answer.isdecimal() and 1 <= int(answer) <= len(labs):
+            return labs[int(answer) - 1]
