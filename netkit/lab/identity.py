@@ -46,8 +46,7 @@ def choose_mode(forced: str | None = None) -> str:
 def read_identity(mode: str) -> Identity:
     """The id maps of ``mode`` for this process; raises LabError where subordinate ids are missing."""
     if mode == "root":
-        everything = ((0, 0, ALL_IDS),)
-        return Identity(mode, everything, everything)
+        return Identity(mode, _read_own("/proc/self/uid_map"), _read_own("/proc/self/gid_map"))
     for helper in ("newuidmap", "newgidmap"):
         if not shutil.which(helper):
             raise LabError(f"{helper} is missing: `apt-get install uidmap` lets ordinary users open labs")
@@ -55,6 +54,13 @@ def read_identity(mode: str) -> Identity:
     uids = read_subordinate("/etc/subuid", user, os.geteuid())
     gids = read_subordinate("/etc/subgid", user, os.geteuid())
     return Identity(mode, ((0, os.geteuid(), 1), *uids), ((0, os.getegid(), 1), *gids))
+
+
+def _read_own(path: str) -> tuple[tuple[int, int, int], ...]:
+    """Every id this process's namespace has, as it is: in a container, those are not all there are."""
+    with open(path, encoding="ascii") as file:
+        ranges = [(int(inside), int(count)) for inside, _, count in map(str.split, file)]
+    return tuple((inside, inside, min(count, ALL_IDS)) for inside, count in ranges)
 
 
 def read_subordinate(path: str, user: str, uid: int) -> tuple[tuple[int, int, int], ...]:

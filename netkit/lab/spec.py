@@ -13,8 +13,8 @@ import sysconfig
 from dataclasses import dataclass
 
 from netkit.errors import LabError
+from netkit.lab import limits
 from netkit.lab.engine import SYSTEM_PATH, Engine
-from netkit.lab.limits import MAX_PROCESSES
 
 LAN = ipaddress.ip_network("192.168.59.0/24")
 OUTSIDE = "outside"
@@ -121,7 +121,7 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
         "start": [*names[: wishes.start], OUTSIDE],
         "seed": seed,
         "cgroup": None,
-        "max_processes": MAX_PROCESSES,
+        "max_processes": limits.MAX_PROCESSES,
     }
 
 

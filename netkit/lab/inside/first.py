@@ -109,6 +109,7 @@ class First:
         if not said:
             self._loop.unwatch(status)
             os.close(status)
+            lan.unplug(name)
             if self._states[name]["state"] != "failed":
                 self._states[name] = {"state": "down"}
         for line in said.decode().splitlines():

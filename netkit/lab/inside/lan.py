@@ -6,6 +6,7 @@ loaded: on the machine's own rules they would be dropped, in an empty namespace 
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 
 from netkit.lab.inside.wire import Trouble
@@ -39,6 +40,12 @@ def plug(name: str, pid: int, mac: str) -> None:
             f"link set {name} master {BRIDGE} up",
         ]
     )
+
+
+def unplug(name: str) -> None:
+    """Take a host's cable away; the kernel does so too, but some time after the host has ended."""
+    with contextlib.suppress(Trouble):
+        run_ip([f"link delete {name}"])
 
 
 def configure(address: str) -> None:

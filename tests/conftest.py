@@ -1,0 +1,56 @@
+"""Fixtures. Every test owns its labs; the whole run leaves the machine as it was."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+
+import pytest
+
+from netkit.lab.lab import open_lab
+from tests.machine import snapshot, wait_until_as
+
+NETKIT = os.path.join(os.path.dirname(sys.executable), "netkit")
+
+
+def pytest_report_header() -> str:
+    mode = "root" if os.geteuid() == 0 else "user"
+    return f"netkit: labs in mode {mode}, engine {os.environ.get('NETKIT_ENGINE', 'as installed')}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def untouched_machine():
+    """The machine is the same after all tests as before the first."""
+    with open_lab(1):  # whatever is made once per user is made now
+        pass
+    before = snapshot()
+    yield
+    left = wait_until_as(before)
+    assert not left, f"the tests changed the machine: {left}"
+
+
+@pytest.fixture
+def machine():
+    """A snapshot of the machine before the test, and the promise that the test leaves it so."""
+    before = snapshot()
+    yield before
+    left = wait_until_as(before)
+    assert not left, f"the test changed the machine: {left}"
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """A lab of two nodes for tests that only look, or clean up after themselves."""
+    with open_lab(2, label="tests") as opened:
+        yield opened
+
+
+@pytest.fixture
+def seeded(request):
+    """A random generator whose seed is printed, and can be set with NETKIT_TEST_SEED."""
+    seed = int(os.environ.get("NETKIT_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"seed: NETKIT_TEST_SEED={seed}")
+    return random.Random(seed)
+
+
