@@ -62,11 +62,23 @@ FEATURES = (
     Feature("dummy", "ip link add t0 type dummy", "no dummy interfaces", _module("dummy")),
     Feature("tun", "test -c /dev/net/tun", "no tun devices", _module("tun")),
     Feature("nf_tables", "nft add table ip t0", "no firewall traces", _module("nf_tables")),
-    Feature("br_netfilter", "test -d /proc/sys/net/bridge", "containers of one bridge cannot be kept apart (--icc=false)", _module("br_netfilter")),
-    Feature("ip_vs", "test -e /proc/net/ip_vs", "a Swarm service's virtual address does not answer; DNSRR and tasks.NAME do (05)", _module("ip_vs")),
+    Feature(
+        "br_netfilter",
+        "test -d /proc/sys/net/bridge",
+        "containers of one bridge cannot be kept apart (--icc=false)",
+        _module("br_netfilter"),
+    ),
+    Feature(
+        "ip_vs",
+        "test -e /proc/net/ip_vs",
+        "a Swarm service's virtual address does not answer; DNSRR and tasks.NAME do (05)",
+        _module("ip_vs"),
+    ),
     Feature(
         "esp",
-        "ip xfrm state add src 192.168.59.1 dst 192.168.59.2 proto esp spi 1 mode transport aead 'rfc4106(gcm(aes))' 0x" + "01" * 20 + " 64",
+        "ip xfrm state add src 192.168.59.1 dst 192.168.59.2 proto esp spi 1 mode transport aead 'rfc4106(gcm(aes))' 0x"
+        + "01" * 20
+        + " 64",
         "no encrypted overlay networks (part of 05)",
         _module("esp4"),
     ),
@@ -86,7 +98,14 @@ class Finding:
 
 def examine(engine: str | None = None) -> list[Finding]:
     """Look at everything; takes about a second."""
-    findings = [_look_at_system(), _look_at_engine(engine), *_look_at_identity(), _look_at_iptables(), _look_at_programs(), _look_at_memory()]
+    findings = [
+        _look_at_system(),
+        _look_at_engine(engine),
+        *_look_at_identity(),
+        _look_at_iptables(),
+        _look_at_programs(),
+        _look_at_memory(),
+    ]
     try:
         begun = time.monotonic()
         with open_lab(1, engine=engine, label="doctor") as lab:
@@ -130,7 +149,9 @@ def _look_at_system() -> Finding:
 def _look_at_engine(directory: str | None) -> Finding:
     try:
         engine = find_engine(directory)
-        return Finding("engine", OK, f"{engine.read_version()} at {engine.dockerd}; docker command: {engine.commands.get('docker', 'none')}")
+        return Finding(
+            "engine", OK, f"{engine.read_version()} at {engine.dockerd}; docker command: {engine.commands.get('docker', 'none')}"
+        )
     except NetkitError as error:
         return Finding("engine", FAILS, "no usable Docker engine", str(error))
 
@@ -159,7 +180,12 @@ def _look_at_iptables() -> Finding:
     said = subprocess.run([path, "--version"], capture_output=True, text=True).stdout.strip()
     backend = re.search(r"\((.*)\)", said)
     if backend and backend[1] == "legacy":
-        return Finding("iptables", LACKS, f"{said}: rule traces need the nf_tables backend", "`update-alternatives --set iptables /usr/sbin/iptables-nft`")
+        return Finding(
+            "iptables",
+            LACKS,
+            f"{said}: rule traces need the nf_tables backend",
+            "`update-alternatives --set iptables /usr/sbin/iptables-nft`",
+        )
     return Finding("iptables", OK, said)
 
 
@@ -174,7 +200,9 @@ def _look_at_memory() -> Finding:
     available = int(re.search(r"MemAvailable:\s+(\d+)", _read("/proc/meminfo") or "MemAvailable: 0")[1]) << 10
     nodes = available // MEMORY_PER_NODE
     facts = f"{available / (1 << 30):.1f} GiB free, enough for about {nodes} nodes"
-    return Finding("memory", OK if nodes >= 4 else LACKS, facts, "" if nodes >= 4 else "close other programs: a lab of two nodes takes about 300 MB")
+    return Finding(
+        "memory", OK if nodes >= 4 else LACKS, facts, "" if nodes >= 4 else "close other programs: a lab of two nodes takes about 300 MB"
+    )
 
 
 def _try_feature(lab: OpenLab, feature: Feature) -> Finding:

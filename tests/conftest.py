@@ -52,5 +52,3 @@ def seeded(request):
     seed = int(os.environ.get("NETKIT_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"seed: NETKIT_TEST_SEED={seed}")
     return random.Random(seed)
-
-

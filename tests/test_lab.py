@@ -137,7 +137,9 @@ def test_five_labs_at_once_do_not_meet(machine):
     labs = [open_lab(1, label=f"lab {number}") for number in range(5)]
     try:
         for number, lab in enumerate(labs):
-            lab["node1"].run(f"docker network create --label n={number} own && docker run -d --network own --name c{number} busybox sleep 1000")
+            lab["node1"].run(
+                f"docker network create --label n={number} own && docker run -d --network own --name c{number} busybox sleep 1000"
+            )
         for number, lab in enumerate(labs):
             assert lab["node1"].run("docker ps --format '{{.Names}}'").stdout == f"c{number}\n"
             assert lab["node1"].run("docker network inspect own -f '{{(index .IPAM.Config 0).Subnet}}'").stdout == "172.18.0.0/16\n"

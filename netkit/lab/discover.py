@@ -26,7 +26,6 @@ class FoundLab(Lab):
         self.opener: int = self.facts["opener"]
 
 
-
 def seconds_open(lab: Lab) -> float:
     """How long a lab has been open, in seconds."""
     return time.time() - os.stat(f"{lab.shared}/lab.json").st_mtime
@@ -35,7 +34,7 @@ def seconds_open(lab: Lab) -> float:
 def find_labs() -> list[FoundLab]:
     """The labs the caller may reach, oldest first; root reaches everybody's."""
     labs = []
-    for entry in sorted((int(name) for name in os.listdir("/proc") if name.isdecimal())):
+    for entry in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
         with contextlib.suppress(OSError, LabError):
             with open(f"/proc/{entry}/comm", encoding="utf-8") as file:
                 if file.read().strip() != NAME:

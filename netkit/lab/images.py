@@ -22,11 +22,55 @@ from dataclasses import dataclass
 from netkit.errors import LabError
 from netkit.lab.engine import SYSTEM_PATH
 
-TOOLS = (
-    "bash ip ping curl dig nc tcpdump iperf3 ss bridge arping traceroute ethtool nft iptables conntrack "
-    "cat ls sleep cp mv rm mkdir ln chmod chown id env hostname date head tail sort uniq wc tr cut tee seq timeout stat "
-    "grep sed find xargs ps kill"
-).split()
+TOOLS = [
+    "bash",
+    "ip",
+    "ping",
+    "curl",
+    "dig",
+    "nc",
+    "tcpdump",
+    "iperf3",
+    "ss",
+    "bridge",
+    "arping",
+    "traceroute",
+    "ethtool",
+    "nft",
+    "iptables",
+    "conntrack",
+    "cat",
+    "ls",
+    "sleep",
+    "cp",
+    "mv",
+    "rm",
+    "mkdir",
+    "ln",
+    "chmod",
+    "chown",
+    "id",
+    "env",
+    "hostname",
+    "date",
+    "head",
+    "tail",
+    "sort",
+    "uniq",
+    "wc",
+    "tr",
+    "cut",
+    "tee",
+    "seq",
+    "timeout",
+    "stat",
+    "grep",
+    "sed",
+    "find",
+    "xargs",
+    "ps",
+    "kill",
+]
 REQUIRED = ("bash", "ip", "ping", "curl", "dig", "nc", "tcpdump", "iperf3", "sleep", "cat", "ls")
 # what glibc loads by name at run time, so that no program lists it
 LOADED_BY_NAME = ("libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2", "libc.so.6")

@@ -359,9 +359,7 @@ def explain(why: str) -> str:
     return f"the lab could not be opened: {why}; {remedy}"
 
 
-def begin_lab(
-    wishes: spec.Wishes, *, mode: str | None = None, engine: str | None = None, with_images: bool = True
-) -> Opening:
+def begin_lab(wishes: spec.Wishes, *, mode: str | None = None, engine: str | None = None, with_images: bool = True) -> Opening:
     """Start opening a lab and return at once; the parameters are those of :func:`open_lab`."""
     if os.path.exists(SHARED + "/lab.json"):
         raise LabError("this is the inside of a lab already: reach its hosts with `netkit on NODE -- COMMAND`, or open a lab from outside")

@@ -78,7 +78,9 @@ class Running:
         self._socket.close()
 
 
-def start(node: str, path: str, command: Command, fds: tuple[int, int, int] | None, cwd: str, env: dict[str, str]) -> tuple[Running, int | None]:
+def start(
+    node: str, path: str, command: Command, fds: tuple[int, int, int] | None, cwd: str, env: dict[str, str]
+) -> tuple[Running, int | None]:
     """Start a command at the agent listening on ``path``.
 
     With ``fds`` (its stdin, stdout, stderr) it has no terminal; without, it gets one of its own.
@@ -107,7 +109,9 @@ def _connect(node: str, path: str) -> socket.socket:
         raise LabError(f"{node} does not answer ({error.strerror}): the node is down, or its lab is closed") from None
 
 
-def run(node: str, path: str, command: Command, *, input: str | None, cwd: str, env: dict[str, str], check: bool, timeout: float | None) -> Result:
+def run(
+    node: str, path: str, command: Command, *, input: str | None, cwd: str, env: dict[str, str], check: bool, timeout: float | None
+) -> Result:
     """Run a command to its end and keep what it writes; raises CommandError, LabError, TimeoutError."""
     out, err = [], []
     with contextlib.ExitStack() as stack:

@@ -72,7 +72,9 @@ def _locked() -> Iterator[None]:
         os.makedirs(os.path.join(cache_dir(), "seeds"), mode=0o700, exist_ok=True)
         lock = os.open(os.path.join(cache_dir(), "lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise LabError(f"{cache_dir()} cannot be written ({error.strerror}): free it, or set XDG_CACHE_HOME to a place of your own") from None
+        raise LabError(
+            f"{cache_dir()} cannot be written ({error.strerror}): free it, or set XDG_CACHE_HOME to a place of your own"
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

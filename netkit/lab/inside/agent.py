@@ -184,7 +184,7 @@ class Agent:
     def _start(self, request: dict, fds: list[int]) -> tuple[int, int | None]:
         """Start the requested command; returns its pid and the master side of its terminal, if any."""
         argv = [str(word) for word in request["argv"]]
-        master, slave = (pty.openpty() if request.get("tty") else (None, None))
+        master, slave = pty.openpty() if request.get("tty") else (None, None)
         if master is None and len(fds) != 3:
             raise wire.Trouble("a command without a terminal needs three file descriptors")
         environment = {**self._environment, **request.get("env", {})}

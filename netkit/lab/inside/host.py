@@ -130,7 +130,9 @@ class Host:
         server = self._loop.fork()
         if server == 0:
             serve_http(self._status)
-        self._loop.on_exit(server, lambda status: _tell(self._status, {"state": "failed", "why": f"its web server ended with status {status}"}))
+        self._loop.on_exit(
+            server, lambda status: _tell(self._status, {"state": "failed", "why": f"its web server ended with status {status}"})
+        )
 
 
 def _answers(path: str) -> bool:

@@ -67,6 +67,7 @@ def build_root(hostname: str, files: dict[str, str], keep: list[str], size: int)
     shared = os.open(SHARED, os.O_PATH | os.O_CLOEXEC)
     store = "/run"  # any directory every machine has; it is covered by the host's own /run at the end
     sc.mount("tmpfs", store, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, f"size={size},nr_inodes=400k,mode=755")
+    os.mkdir(f"{store}/run")
     for place in LAYERED:
         _layer(place, f"{store}/layers{place}", {path: text for path, text in files.items() if path.startswith(place + "/")})
     # not only layered but empty: the machine's own engine keeps its settings and data there
@@ -92,13 +93,43 @@ def _layer(place: str, store: str, files: dict[str, str]) -> None:
     os.makedirs(upper + "/docker")
     for path, text in files.items():
         write_file(upper + path[len(place) :], text)
-    sc.mount("overlay", place, "overlay", 0, f"lowerdir={place},upperdir={upper},workdir={work},userxattr")
+    try:
+        sc.mount("overlay", place, "overlay", 0, f"lowerdir={place},upperdir={upper},workdir={work},userxattr")
+    except OSError:
+        # the kernel refuses a lower directory with mounts in it (clone_private_mount(), fs/namespace.c):
+        # /etc in every container, /var/lib where an engine of the machine runs
+        _link_farm(place, upper)
+
+
+def _link_farm(place: str, upper: str) -> None:
+    """Cover a directory with links into the original, which stays reachable below /run/machine, read-only.
+
+    What ``upper`` holds already comes first; directories it shares with the original are merged.
+    """
+    original = f"/run/run/machine{place}"  # /run/run is /run in a moment
+    os.makedirs(original)
+    if not os.path.lexists("/run/run/machine/usr"):
+        os.symlink("/usr", "/run/run/machine/usr")  # where relative links out of the directory lead
+    sc.mount(place, original, None, sc.MS_BIND | sc.MS_REC)
+    sc.set_readonly(original)
+    _link_entries(original, upper)
+    sc.mount(upper, place, None, sc.MS_BIND)
+
+
+def _link_entries(original: str, upper: str) -> None:
+    for entry in os.scandir(original):
+        here = f"{upper}/{entry.name}"
+        if not os.path.lexists(here):
+            target = os.readlink(entry.path) if entry.is_symlink() else entry.path.removeprefix("/run")
+            os.symlink(target, here)
+        elif entry.is_dir() and os.path.isdir(here) and entry.name != "docker":
+            _link_entries(entry.path, here)
 
 
 def _bind_new(source: str, target: str, mode: int) -> None:
-    os.makedirs(source)
+    os.makedirs(source, exist_ok=True)
     os.chmod(source, mode)
-    sc.mount(source, target, None, sc.MS_BIND)
+    sc.mount(source, target, None, sc.MS_BIND | sc.MS_REC)
 
 
 def _mount_kernel_views() -> None:

@@ -72,9 +72,7 @@ def mount(source: str | None, target: str, kind: str | None = None, flags: int =
 def set_readonly(target: str) -> None:
     """Make a mount and all below it read-only in this mount namespace alone (mount_setattr(2))."""
     attributes = _MountAttr(set=MOUNT_ATTR_RDONLY)
-    result = _libc.syscall(
-        SYS_MOUNT_SETATTR, AT_FDCWD, _bytes(target), AT_RECURSIVE, ctypes.byref(attributes), ctypes.sizeof(attributes)
-    )
+    result = _libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, _bytes(target), AT_RECURSIVE, ctypes.byref(attributes), ctypes.sizeof(attributes))
     _check(result, f"mount_setattr read-only {target}")
 
 

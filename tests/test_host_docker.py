@@ -1,0 +1,97 @@
+"""The machine's own Docker, its contexts and its variables never meet a lab."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+
+import pytest
+
+from netkit.lab.lab import open_lab
+from tests.conftest import NETKIT
+
+# A machine of our own with a Docker of its own at the usual place, in namespaces; then a lab on it,
+# called by somebody whose every setting points at that Docker. PRETEND runs as its root.
+PRETEND = r"""
+set -e
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin container=docker
+mount --make-rprivate /
+keep=$HOME
+mount -t tmpfs t /run; mkdir -p /run/lock; mount -t tmpfs t /sys/kernel/security 2>/dev/null || true
+mkdir /run/up /run/work /run/up/docker; mount -t overlay -o lowerdir=/var/lib,upperdir=/run/up,workdir=/run/work,userxattr o /var/lib
+mount -t tmpfs t /var/lib/docker
+cp /etc/hosts /run/hosts; mount --bind /run/hosts /etc/hosts  # as in a container: an overlay over /etc is refused
+ip link set lo up; hostname machine
+dockerd >/run/log 2>&1 & engine=$!
+for _ in $(seq 200); do docker version >/dev/null 2>&1 && break; sleep 0.05; done
+docker network create theirs >/dev/null
+see() { docker info --format '{{.ID}} {{.Containers}} {{.Images}}'; docker network ls --format '{{.ID}} {{.Name}}'; iptables-save | grep -v '^#'; ip -o link; }
+before=$(see)
+mkdir -p /run/home/.docker/contexts/meta/aa
+printf '{"currentContext": "theirs"}' >/run/home/.docker/config.json
+id=$(printf theirs | sha256sum | cut -d' ' -f1); mkdir -p /run/home/.docker/contexts/meta/$id
+printf '{"Name":"theirs","Metadata":{},"Endpoints":{"docker":{"Host":"unix:///run/docker.sock","SkipTLSVerify":false}}}' >/run/home/.docker/contexts/meta/$id/meta.json
+export HOME=/run/home DOCKER_HOST=unix:///run/docker.sock DOCKER_CONTEXT=theirs DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=/nowhere DOCKER_CONFIG=/run/home/.docker XDG_CACHE_HOME=$keep/.cache
+"$NETKIT" run --nodes 2 -- bash -c 'docker info --format "node1 speaks to {{.Name}}"; docker network ls --format "{{.Name}}" | sort | xargs; docker run -d --name lost busybox sleep 100 >/dev/null
+  netkit on node2 -- docker info --format "node2 speaks to {{.Name}}"; env -i PATH=$PATH HOME=$HOME docker info --format "without settings {{.Name}}"
+  bash -lc "docker info --format \"in a login shell {{.Name}}\""; python3 -c "import os; print([v for v in os.environ if v.startswith(\"DOCKER_\")])"
+  ls /etc/hostname /etc/ssl/certs/ca-certificates.crt >/dev/null && bash -lc "date +%Z"; echo x >>/etc/hosts
+  iptables -F; ip link delete docker0'
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_CONFIG
+export HOME=/run
+[ "$before" = "$(see)" ] && ! grep -x x /run/hosts && echo "the machine's Docker is as it was"
+kill $engine; wait $engine || true
+"""
+
+
+def test_a_lab_never_meets_the_machines_docker(machine, tmp_path):
+    """With a dockerd of the machine running, and every setting pointing at it, a lab speaks to its own."""
+    script = tmp_path / "pretend"
+    script.write_text(PRETEND)
+    tmp_path.chmod(0o755)
+    ids = [] if os.geteuid() == 0 else ["--map-root-user", "--map-auto"]
+    command = [
+        "unshare",
+        *ids,
+        "--mount",
+        "--net",
+        "--uts",
+        "--ipc",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "--kill-child",
+        "bash",
+        str(script),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NETKIT": NETKIT}, timeout=120)
+    assert done.stdout.splitlines() == [
+        "node1 speaks to node1",
+        "bridge host none",
+        "node2 speaks to node2",
+        "without settings node1",
+        "in a login shell node1",
+        "['DOCKER_CONFIG']",
+        "UTC",
+        "the machine's Docker is as it was",
+    ], done.stderr
+
+
+def test_other_users_cannot_reach_a_labs_sockets(machine):
+    """Neither the engine's nor the agents' sockets can be connected to by another user."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can try as another user")
+    nobody = pwd.getpwnam("nobody").pw_uid
+    tries = "import os, socket, sys; os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1])); s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[2])"
+    with open_lab(1) as lab:
+        for path in ("/run/docker.sock", "/run/netkit/node1/docker.sock", "/run/netkit/node1/agent.sock", "/run/netkit/lab.sock"):
+            for place in (f"/proc/{lab.pid}/root", f"/proc/{lab['node1'].pid}/root"):
+                done = subprocess.run(["/usr/bin/python3", "-c", tries, str(nobody), place + path], capture_output=True, text=True)
+                assert "Permission" in done.stderr, (place + path, done.stderr)
+
+
+def test_no_socket_of_a_lab_is_on_the_machine(lab):
+    """The machine's network namespace lists no abstract and no TCP socket of a lab."""
+    abstract = [line.split()[-1] for line in open("/proc/net/unix", encoding="utf-8") if "@" in line.split()[-1]]
+    assert not [name for name in abstract if "docker" in name or "containerd" in name or "netkit" in name]

@@ -1,0 +1,86 @@
+"""Whatever is done inside a lab, the machine does not notice, and the next lab opens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import pytest
+
+from netkit.errors import LabError
+from netkit.lab import limits
+from netkit.lab.lab import open_lab
+from netkit.lab.limits import HIERARCHIES
+
+# what is done on node1, and a command there that proves that it was done
+VANDALS = {
+    "flush every table": (
+        "for t in filter nat mangle raw; do iptables -t $t -P OUTPUT ACCEPT; iptables -t $t -F; iptables -t $t -X; done; nft flush ruleset",
+        '[ -z "$(nft list ruleset)" ]',
+    ),
+    "delete docker0": ("ip link delete docker0", "! ip link show docker0"),
+    "delete eth0": ("ip link delete eth0", "! ip link show eth0"),
+    "kill the engine": ("pkill -9 dockerd; pkill -9 containerd", "! docker ps"),
+    "delete all data": (
+        "docker run -d busybox sleep 1000; rm -rf --one-file-system /var/lib/docker/* /run/* /run/netkit; rm -rf /var/lib/docker /run",
+        "[ ! -e /run/docker.sock ]",
+    ),
+    "delete the settings": (
+        "rm -rf /etc/docker/* /etc/profile.d /etc/hosts /etc/resolv.conf; echo broken >/etc/hostname",
+        "! cat /etc/hosts",
+    ),
+    "remount": (
+        "mount -o remount,ro / ; mount -o remount,bind,ro / ; mount -o remount,rw,bind /run/netkit/seed; mount -o remount,size=1k /run; "
+        "umount -l /proc; umount -l /sys; umount -l /run; mount -t tmpfs t /etc; mount --make-rshared /",
+        "grep -c . /etc/passwd && exit 1; true",
+    ),
+    "take the hostname": ("hostname stolen; sysctl -w kernel.hostname=stolen2", '[ "$(hostname)" != node1 ]'),
+    "fill the disk": (
+        "dd if=/dev/zero of=/var/lib/docker/fill bs=1M count=3000; dd if=/dev/zero of=/tmp/fill bs=1M count=100",
+        "! dd if=/dev/zero of=/run/more bs=1M count=1",
+    ),
+    "change sysctls": (
+        "sysctl -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=1 net.bridge.bridge-nf-call-iptables=0",
+        '[ "$(cat /proc/sys/net/ipv4/ip_forward)" = 0 ]',
+    ),
+    "kill everything": ("kill -9 -1", "ps -e -o comm | grep -qx dockerd && exit 1; true"),
+    "mount the machine's seed": (
+        "mount --bind /run/netkit/seed /mnt; mount -o remount,rw,bind /mnt; rm -rf /mnt/*",
+        "ls /run/netkit/seed/image",
+    ),
+    "be privileged in a container": (
+        "docker run --rm --privileged --pid=host --net=host -v /:/host busybox sh -c 'ip link delete docker0; mount -o remount,rw /host; hostname gone'",
+        "! ip link show docker0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VANDALS)
+def test_vandals_do_not_reach_the_machine(name, machine):
+    """A node is wrecked; closing the lab leaves the machine as it was, and a fresh lab opens."""
+    script, proof = VANDALS[name]
+    lab = open_lab(1, label="vandals")
+    try:
+        lab["node1"].run(script, check=False, timeout=60)
+        with contextlib.suppress(LabError):  # the agent's own socket may be among the harm
+            done = lab["node1"].run(proof, check=False, timeout=20)
+            assert done.status == 0, f"the vandal did no harm, so nothing was tested: {done.stderr}"
+    finally:
+        lab.close()
+    with open_lab(1) as fresh:
+        assert fresh["node1"].run("docker images -q busybox").stdout
+
+
+def test_a_fork_loop_meets_a_bound(machine, monkeypatch):
+    """Processes without end stop at the lab's limit, and closing still works at once."""
+    if os.geteuid() == 0 and not any(
+        os.access(f"{place}/{name}", os.W_OK) for place, name in zip(HIERARCHIES, ("cgroup.procs", "cgroup.subtree_control"), strict=True)
+    ):
+        pytest.skip("root has no pids limit on this machine: it offers no writable pids control group")
+    monkeypatch.setattr(limits, "MAX_PROCESSES", 900)
+    with open_lab(1) as lab:
+        done = lab["node1"].run("n=0; while [ $n -lt 3000 ]; do sleep 300 & n=$((n+1)); done; echo all", check=False, timeout=60)
+        assert "all" not in done.stdout
+        assert "Resource temporarily unavailable" in done.stderr or "retry" in done.stderr
+    with open_lab(1) as fresh:
+        assert fresh["node1"].run("docker ps").status == 0
