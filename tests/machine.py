@@ -56,6 +56,14 @@ def wait_until_as(before: dict[str, object], patience: float = PATIENCE) -> dict
         time.sleep(0.02)
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process still runs. One that has ended and waits for init to notice holds nothing."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _compare(before: object, after: object) -> object:
     if isinstance(before, str) and isinstance(after, str):
         before, after = before.splitlines(), after.splitlines()
@@ -85,7 +93,8 @@ def _find_foreign() -> tuple[set[int], tuple[str, ...]]:
     for process in psutil.process_iter(["name", "ppid"]):
         if process.info["name"] == "netkit-holder" and process.info["ppid"] not in mine | {1}:
             with contextlib.suppress(psutil.Error):
-                foreign |= {process.pid, *(child.pid for child in process.children(recursive=True))}
+                opener = process.parent() or process  # its kernel is in the lab, too
+                foreign |= {child.pid for child in opener.children(recursive=True)}
                 ids.append(process.cmdline()[-1])
     return foreign, tuple(ids)
 
@@ -94,7 +103,7 @@ def _read_processes(foreign: set[int]) -> tuple[list[str], list[str]]:
     """Processes that belong to labs or engines, and the namespaces of all that may be looked at."""
     processes, namespaces = set(), set()
     for process in psutil.process_iter(["name"]):
-        if process.pid in foreign:
+        if process.pid in foreign or not is_alive(process):
             continue
         with contextlib.suppress(OSError, psutil.Error):
             if (process.info["name"] or "").startswith(OF_A_LAB):

@@ -224,7 +224,6 @@ class Opening:
         self.specification = specification
         self.pid = 0
         self._identity = who
-        self._cgroup = specification["cgroup"]
         self._states: dict[str, dict] = {}
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         me = os.pidfd_open(os.getpid())
@@ -268,7 +267,9 @@ class Opening:
                 except TimeoutError:
                     raise LabError(f"the lab did not come up within {PATIENCE:.0f} s: {self._states}") from None
                 if received is None:
-                    raise LabError("the lab ended while it was being opened: out of memory? `netkit doctor` looks at this machine")
+                    raise LabError(
+                        "the lab ended while it was being opened: one of its processes was killed, or memory is short; try again"
+                    )
                 self._handle(received[0])
 
     def _handle(self, message: dict) -> None:
@@ -327,21 +328,8 @@ class Opening:
         except subprocess.TimeoutExpired:
             self._holder.kill()  # its child, the lab's PID 1, is told by the kernel
             self._holder.wait()
-        if self._cgroup:
-            _remove_emptied(self._cgroup)
-
-
-def _remove_emptied(cgroup: str) -> None:
-    """Remove a lab's control group once its processes are gone (the holder usually has)."""
-    for _ in range(200):
-        try:
-            os.rmdir(cgroup)
-        except FileNotFoundError:
-            return
-        except OSError:
-            time.sleep(0.01)
-        else:
-            return
+        if os.geteuid() == 0:
+            limits.remove_cgroup(self.specification["public"]["id"])
 
 
 REMEDIES = {
@@ -370,8 +358,6 @@ def begin_lab(wishes: spec.Wishes, *, mode: str | None = None, engine: str | Non
     who = identity.read_identity(chosen)
     stock = seed.ensure_seed(programs, chosen, engine) if with_images else seed.EMPTY
     specification = spec.build_spec(wishes, chosen, programs, stock.path, stock.version)
-    if os.geteuid() == 0:
-        specification["cgroup"] = limits.make_cgroup(specification["public"]["id"])
     return Opening(specification, who)
 
 

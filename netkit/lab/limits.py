@@ -1,4 +1,4 @@
-"""A bound on the number of a lab's processes, where the machine offers one.
+"""A bound on the number of a lab's processes, where the machine offers one. Standard library only.
 
 An ordinary user's lab is bounded by RLIMIT_NPROC (setrlimit(2)), which counts per user and
 namespace; root is exempt from that, so root's lab gets a control group with a pids limit
@@ -8,12 +8,15 @@ namespace; root is exempt from that, so root's lab gets a control group with a p
 from __future__ import annotations
 
 import os
+import resource
+import time
 
 MAX_PROCESSES = 8192  # an engine with a few containers has about 100 threads
+TRIES = 200  # of removing a control group, a hundredth of a second apart
 HIERARCHIES = ("/sys/fs/cgroup/pids", "/sys/fs/cgroup")  # version 1's own, version 2's only one
 
 
-def make_cgroup(lab_id: str) -> str | None:
+def make_cgroup(lab_id: str, most: int) -> str | None:
     """Make a control group with a pids limit for a lab; None where this machine offers none."""
     for hierarchy in HIERARCHIES:
         path = f"{hierarchy}/netkit-{lab_id}"
@@ -23,8 +26,34 @@ def make_cgroup(lab_id: str) -> str | None:
             continue
         try:
             with open(f"{path}/pids.max", "w", encoding="ascii") as file:
-                file.write(str(MAX_PROCESSES))
+                file.write(str(most))
             return path
         except OSError:  # no pids controller in this hierarchy
             os.rmdir(path)
     return None
+
+
+def remove_cgroup(lab_id: str) -> None:
+    """Remove a lab's control group, if it has one, once its processes are gone (idempotent)."""
+    for path in (f"{hierarchy}/netkit-{lab_id}" for hierarchy in HIERARCHIES):
+        for _ in range(TRIES):
+            try:
+                os.rmdir(path)
+            except FileNotFoundError:
+                break
+            except OSError:  # a process of it has ended but is not yet gone
+                time.sleep(0.01)
+            else:
+                break
+
+
+def join_cgroup(path: str) -> None:
+    """Move the calling process, and so its children to come, into a control group; raises OSError."""
+    with open(f"{path}/cgroup.procs", "w", encoding="ascii") as file:
+        file.write(str(os.getpid()))
+
+
+def limit_processes(most: int) -> None:
+    """Bound the processes of the calling process's user in its lab (setrlimit(2), RLIMIT_NPROC)."""
+    bounds = [value for value in (*resource.getrlimit(resource.RLIMIT_NPROC), most) if value != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_NPROC, (min(bounds), min(bounds)))

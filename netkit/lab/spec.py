@@ -120,7 +120,6 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
         "hosts": hosts,
         "start": [*names[: wishes.start], OUTSIDE],
         "seed": seed,
-        "cgroup": None,
         "max_processes": limits.MAX_PROCESSES,
     }
 

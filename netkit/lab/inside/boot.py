@@ -1,9 +1,11 @@
 """From the process that opens a lab to the lab's own first process.
 
-Three processes, each for one reason:
+Four processes, each for one reason:
 
-- the *holder* stays in the machine's PID namespace, watches whoever opened the lab and ends it with
-  them: a process that changes its PID namespace cannot be in it itself, only its children can;
+- the *holder* stays outside of everything, with the rights of whoever opened the lab. It ends the
+  lab with its opener, however that one ends, and takes away the lab's control group;
+- the *entrance* makes the namespaces. It cannot enter the new PID namespace itself, only its
+  children can (unshare(2));
 - a short-lived *mapper* writes the identity maps of the inner user namespace, which takes a
   process of the outer one;
 - the lab's *PID 1*: when it ends, the kernel ends every process of the lab.
@@ -15,18 +17,18 @@ hosts live, can make it writable (user_namespaces(7), mount_namespaces(7)).
 
 from __future__ import annotations
 
+import contextlib
 import os
-import resource
 import select
 import signal
 import socket
 import sys
 
+from netkit.lab import limits
 from netkit.lab.inside import mounts, wire
 from netkit.lab.inside import syscalls as sc
 
 NAMESPACES = sc.NEWNS | sc.NEWPID | sc.NEWUTS | sc.NEWIPC | sc.NEWNET
-GRACE = 5.0  # seconds a killed lab's processes may take to be gone
 
 
 def main() -> None:
@@ -34,19 +36,61 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     opener = int(sys.argv[2])
     sc.set_process_name("netkit-holder")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the learner's terminal is not for the lab
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # Ctrl-C at the learner's terminal is not for the lab
     received = wire.receive(control)
     if received is None:
         return
     spec = received[0]
+    sc.adopt_orphans()
+    cgroup = _bound_processes(spec)
     try:
+        entrance = os.fork()
+        if entrance == 0:
+            _be_entrance(control, spec, cgroup)
+        control.close()  # from here on, only the lab speaks for itself
+        _hold(entrance, opener)
+    finally:
+        if cgroup:
+            limits.remove_cgroup(spec["public"]["id"])
+
+
+def _bound_processes(spec: dict) -> str | None:
+    """Bound the lab's processes; returns the control group made for that, if any.
+
+    The holder makes the group itself, so that there is no moment at which nobody would remove it.
+    """
+    if os.geteuid() != 0:
+        limits.limit_processes(spec["max_processes"])
+        return None
+    return limits.make_cgroup(spec["public"]["id"], spec["max_processes"])
+
+
+def _hold(entrance: int, opener: int) -> None:
+    """Wait for the lab's end or the opener's; with the latter, end the lab, and see that it is gone."""
+    select.select([os.pidfd_open(entrance), opener], [], [])
+    try:
+        os.kill(entrance, signal.SIGKILL)  # PID 1, its child, is then killed by the kernel
+    except ProcessLookupError:
+        pass
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)  # the entrance, and PID 1, which this process has inherited
+
+
+def _be_entrance(control: socket.socket, spec: dict, cgroup: str | None) -> None:
+    """In the holder's child: make the lab, wait for its end, and end. Never returns."""
+    try:
+        sc.set_process_name("netkit-entry")
+        sc.die_with_parent()
+        if cgroup:
+            limits.join_cgroup(cgroup)
         pid = _enter(control, spec)
-    except OSError as error:
+        os.waitpid(pid, 0)
+    except BaseException as error:
         _report(control, error)
-        return
-    if pid:
-        _hold(pid, opener, spec["cgroup"])
+    finally:
+        os._exit(0)
 
 
 def _report(control: socket.socket, error: BaseException) -> None:
@@ -57,25 +101,24 @@ def _report(control: socket.socket, error: BaseException) -> None:
 
 
 def _enter(control: socket.socket, spec: dict) -> int:
-    """Make the lab's namespaces and fork its PID 1; returns its pid, in the holder alone."""
-    if spec["cgroup"]:
-        _join_cgroup(spec["cgroup"])
-    elif spec["public"]["mode"] == "user":
-        limit_processes(spec["max_processes"])
+    """Make the lab's namespaces and fork its PID 1; returns its pid."""
     sc.unshare(sc.NEWUSER)
+    sc.die_with_parent()  # new credentials have forgotten the first request
     wire.send(control, {"event": "map", "pid": os.getpid()})
     if wire.receive(control) is None:
         raise wire.Trouble("the process that opened the lab has gone")
     os.setgroups([])
     sc.unshare(sc.NEWNS)
     mounts.make_private()
+    seed = os.open(spec["seed"], os.O_PATH | os.O_CLOEXEC) if spec["seed"] else None  # before /run is covered: the cache may be there
     sc.mount("tmpfs", "/run", "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "size=64m,mode=755")
     os.makedirs(mounts.SHARED + "/seed")
-    if spec["seed"]:
-        # opened by the caller before /run was covered, in case the cache lives below it
-        sc.mount(spec["seed"], mounts.SHARED + "/seed", None, sc.MS_BIND)
+    if seed is not None:
+        sc.mount(f"/proc/self/fd/{seed}", mounts.SHARED + "/seed", None, sc.MS_BIND)
         sc.set_readonly(mounts.SHARED + "/seed")
+        os.close(seed)
     _unshare_nested(sc.NEWUSER | NAMESPACES)
+    sc.die_with_parent()
     pid = os.fork()
     if pid == 0:
         _first_process(control, spec)
@@ -116,7 +159,7 @@ def _identity(path: str) -> str:
 
 
 def _first_process(control: socket.socket, spec: dict) -> None:
-    """In the lab's PID 1: serve until the end, and never return into the holder's code."""
+    """In the lab's PID 1: serve until the end, and never return into the entrance's code."""
     try:
         sc.die_with_parent()
         from netkit.lab.inside.first import serve  # only PID 1 needs it
@@ -126,40 +169,3 @@ def _first_process(control: socket.socket, spec: dict) -> None:
         _report(control, error)
     finally:
         os._exit(0)
-
-
-def _hold(pid: int, opener: int, cgroup: str | None) -> None:
-    """Wait for the lab's end or the opener's, and end the lab with the latter."""
-    sc.set_process_name("netkit-holder")
-    lab = os.pidfd_open(pid)
-    select.select([lab, opener], [], [])
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    select.select([lab], [], [], GRACE)
-    if cgroup:
-        remove_cgroup(cgroup)
-    os.waitpid(pid, 0)
-
-
-def limit_processes(most: int) -> None:
-    """Bound the processes of the calling process's user in its lab (setrlimit(2), RLIMIT_NPROC)."""
-    bounds = [value for value in (*resource.getrlimit(resource.RLIMIT_NPROC), most) if value != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_NPROC, (min(bounds), min(bounds)))
-
-
-def _join_cgroup(path: str) -> None:
-    """Put this process, and so the whole lab, under the pids limit made for it."""
-    with open(path + "/cgroup.procs", "w", encoding="ascii") as file:
-        file.write(str(os.getpid()))
-
-
-def remove_cgroup(path: str) -> None:
-    """Leave and remove the lab's control group, if it is there (idempotent)."""
-    try:
-        with open(os.path.dirname(path) + "/cgroup.procs", "w", encoding="ascii") as file:
-            file.write(str(os.getpid()))
-        os.rmdir(path)
-    except OSError:
-        pass  # gone already, or still busy: whoever opened the lab tries again

@@ -29,6 +29,7 @@ MS_PRIVATE = 0x40000
 # <linux/prctl.h>
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
+PR_SET_CHILD_SUBREAPER = 36
 
 # mount_setattr(2): one number on every architecture, since Linux 5.12
 SYS_MOUNT_SETATTR = 442
@@ -93,3 +94,8 @@ def die_with_parent(signal_number: int = 9) -> None:
     call it last, and only below single-threaded parents.
     """
     _check(_libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own has ended (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)")
