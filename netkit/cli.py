@@ -55,6 +55,8 @@ def _build_parser() -> argparse.ArgumentParser:
     shell = commands.add_parser("shell", help="a shell on a node of an open lab, or of a throw-away one")
     shell.add_argument("node", nargs="?", default="node1", help="node1 (the default), node2, …, or outside")
     shell.add_argument("--lab", metavar="ID", help="the lab to enter, as `netkit ps` names it")
+    # what JupyterLab's terminals are started with: only labs of their own server's notebooks count
+    shell.add_argument("--of-server", action="store_true", help=argparse.SUPPRESS)
     _add_lab_options(shell)
     shell.set_defaults(action=_shell)
 

@@ -65,12 +65,14 @@ def _read_wishes(path: str, connection: str) -> Wishes:
 
 
 def _watch_client() -> list[int]:
-    """pidfds that become readable when the client ends: the parent, and the server it names."""
-    watched = []
-    for pid in {os.getppid(), int(os.environ.get("JPY_PARENT_PID") or 0)} - {0, 1}:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            watched.append(os.pidfd_open(pid))
-    return watched
+    """pidfds that become readable when the client ends: the parent, and the server it names.
+
+    Ends this process at once if the server that started it has ended already.
+    """
+    try:
+        return [os.pidfd_open(pid) for pid in {os.getppid(), int(os.environ.get("JPY_PARENT_PID") or os.getppid())}]
+    except ProcessLookupError:
+        sys.exit("netkit: the server that started this kernel has gone")
 
 
 def _run(opening: Opening, kernel_app, connection: str, client: list[int]) -> int:

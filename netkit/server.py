@@ -29,7 +29,7 @@ def find_notebooks() -> str:
 
 def server_arguments(port: int, browser: bool, notebooks: str) -> list[str]:
     """JupyterLab's arguments. Nothing here weakens its token or its origin checks."""
-    shell = [sys.executable, "-m", "netkit", "shell"]
+    shell = [sys.executable, "-m", "netkit", "shell", "--of-server"]
     arguments = [
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",

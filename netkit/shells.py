@@ -7,7 +7,7 @@ import os
 import sys
 
 from netkit.errors import LabError
-from netkit.lab.discover import FoundLab, find_labs, prefer_own, seconds_open
+from netkit.lab.discover import FoundLab, find_labs, find_own_labs, seconds_open
 from netkit.lab.inside.mounts import SHARED
 from netkit.lab.lab import Lab, open_lab
 
@@ -16,7 +16,7 @@ def enter_shell(options: argparse.Namespace) -> int:
     """Open a shell as the options say; returns its exit status, raises LabError."""
     if not os.isatty(0):
         raise LabError("a shell needs a terminal: to run one command, use `netkit run -- COMMAND` or `netkit on NODE -- COMMAND`")
-    lab = _choose(options.lab)
+    lab = _choose(options.lab, options.of_server)
     if lab is not None:
         return lab[options.node].shell()
     print(f"no lab is open: this one, of {options.nodes} nodes, ends with the shell", file=sys.stderr)
@@ -24,17 +24,16 @@ def enter_shell(options: argparse.Namespace) -> int:
         return opened[options.node].shell()
 
 
-def _choose(wanted: str | None) -> Lab | None:
+def _choose(wanted: str | None, of_server: bool) -> Lab | None:
     """The lab this process is in, the one asked for, the only one open, or the one a person picks."""
     if wanted is None and os.path.exists(SHARED + "/lab.json"):
         return Lab()
-    labs = find_labs()
+    labs = find_own_labs() if of_server else find_labs()
     if wanted is not None:
         found = [lab for lab in labs if lab.id.startswith(wanted)]
         if len(found) != 1:
             raise LabError(f"there is no lab {wanted!r}: `netkit ps` lists those that are open")
         return found[0]
-    labs = prefer_own(labs)
     if len(labs) < 2:
         return labs[0] if labs else None
     return _ask(labs)

@@ -187,7 +187,10 @@ def test_sanitising_leaves_facts_alone(fact: str) -> None:
         ("net:[4026531840]", "net:[4026532999]"),
         ("docker0\t\t8000.0242e036bca3\tno", "docker0\t\t8000.1266e3ba3651\tno"),
         ("IP 192.168.59.254.33870 > 192.168.59.1.8080: tcp 0", "IP 192.168.59.254.60999 > 192.168.59.1.8080: tcp 0"),
-        ("3cce3300  root  20.10.24    0m03s    0        -        node1 outside", "0cce330f  user  28.5.2      1m13s    0        a.ipynb  node1 outside"),
+        (
+            "3cce3300  root  20.10.24    0m03s    0        -        node1 outside",
+            "0cce330f  user  28.5.2      1m13s    0        a.ipynb  node1 outside",
+        ),
         ("a" * 64, "0123456789abcdef" * 4),
     ],
 )

@@ -60,14 +60,37 @@ def describe_labs() -> list[dict]:
     return rows
 
 
-def prefer_own(labs: list[FoundLab]) -> list[FoundLab]:
-    """Those labs whose notebook belongs to the same server as this process; all, if none does.
+def find_own_labs(patience: float = 20.0) -> list[FoundLab]:
+    """The labs of those notebooks that belong to the same server as this process.
 
-    A JupyterLab terminal and a kernel's launcher are both children of their server.
+    A JupyterLab terminal and a kernel's launcher are both children of their server. A launcher whose
+    lab is not there yet is waited for, up to ``patience`` seconds.
     """
-    ancestors = _ancestors(os.getpid())
-    own = [lab for lab in labs if _parent(lab.opener) in ancestors]
-    return own or labs
+    deadline = time.monotonic() + patience
+    while True:
+        ancestors = _ancestors(os.getpid())
+        labs = [lab for lab in find_labs() if _parent(lab.opener) in ancestors]
+        opening = _launchers(ancestors) - {lab.opener for lab in labs}
+        if not opening or time.monotonic() > deadline:
+            return labs
+        time.sleep(0.05)
+
+
+def _launchers(parents: set[int]) -> set[int]:
+    """The kernels' launchers among the children of some processes."""
+    found = set()
+    for parent in parents:
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{thread}/children", encoding="ascii") as file:
+                    found |= {int(child) for child in file.read().split()}
+    return {pid for pid in found if b"netkit.kernel" in _command_line(pid)}
+
+
+def _command_line(pid: int) -> list[bytes]:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read().split(b"\0")
+    return []
 
 
 def _ancestors(pid: int) -> set[int]:

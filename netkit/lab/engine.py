@@ -12,8 +12,9 @@ from netkit.errors import EngineError
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OLDEST = (20, 10)
-# what dockerd runs by name; docker-proxy and docker-init are missing from some packages
-REQUIRED = ("containerd", "containerd-shim-runc-v2", "runc")
+TOGETHER = ("containerd", "containerd-shim-runc-v2")  # of one release, or they do not understand each other
+REQUIRED = ("runc",)
+# what else dockerd runs by name; some packages lack them
 OPTIONAL = ("docker-proxy", "docker-init", "ctr")
 INSTALL = "install one (`apt-get install docker.io`), or name a directory that has one with --engine DIR or NETKIT_ENGINE"
 
@@ -57,11 +58,11 @@ def find_engine(directory: str | None = None) -> Engine:
         raise EngineError(f"{where}: {INSTALL}")
     search = f"{os.path.dirname(dockerd)}:{places}:{SYSTEM_PATH}"
     commands = {"dockerd": os.path.abspath(dockerd)}
-    for name in (*REQUIRED, *OPTIONAL):
-        found = shutil.which(name, path=search)
+    for name in (*TOGETHER, *REQUIRED, *OPTIONAL):
+        found = shutil.which(name, path=places if name in TOGETHER else search)
         if found:
             commands[name] = os.path.abspath(found)
-    missing = [name for name in REQUIRED if name not in commands]
+    missing = [name for name in (*TOGETHER, *REQUIRED) if name not in commands]
     if missing:
         raise EngineError(f"{dockerd} cannot run without {', '.join(missing)}: {INSTALL}")
     cli = _find_cli(dockerd, search)

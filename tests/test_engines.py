@@ -1,0 +1,48 @@
+"""Any engine from 20.10 to 28.5 runs in a lab: the installed one, and newer ones beside it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from netkit.lab.lab import open_lab
+from tests.engines import SUITES, Unavailable, get_engine
+
+
+@pytest.fixture(params=SUITES)
+def newer(request, monkeypatch) -> str:
+    """The version of a newer engine, which labs opened by the test use; its images are prepared."""
+    try:
+        monkeypatch.setenv("NETKIT_ENGINE", get_engine(request.param))
+    except Unavailable as error:
+        pytest.skip(f"engine {request.param} cannot be had here: {error}")
+    with open_lab(1):
+        return request.param
+
+
+def test_a_newer_engine_runs_the_workshop(newer, machine):
+    """Containers, networks, names, published ports, a swarm and a service work on a newer engine."""
+    with open_lab(2) as lab:
+        one, two = lab
+        assert lab.facts["engine"].startswith(newer)
+        assert one.run("docker version --format '{{.Server.Version}}'").stdout.startswith(newer)
+        assert one.docker.version()["Version"].startswith(newer)
+        one.run(
+            "docker network create web && docker run -d --name w1 --network web -p 8080:80 busybox sh -c 'echo hi >index.html; httpd -f'"
+        )
+        assert "1 packets received" in one.run("docker run --rm --network web busybox ping -c1 -W2 w1").stdout
+        assert one.run("docker run --rm busybox wget -qO- http://192.168.59.254").stdout == "hello from outside, you are 192.168.59.1\n"
+        assert two.run("curl -s -m 3 http://192.168.59.1:8080/index.html").stdout == "hi\n"
+        begun = time.monotonic()
+        assert "Unable to find image" in one.run("docker run nosuchimage", check=False).stderr
+        assert time.monotonic() - begun < 2
+        one.run("docker swarm init --advertise-addr 192.168.59.1")
+        two.run(f"docker swarm join --token {one.run('docker swarm join-token -q worker').stdout.strip()} 192.168.59.1:2377")
+        one.run("docker network create -d overlay --attachable over && docker run -d --name c1 --network over busybox sleep 1000")
+        two.run("docker run -d --name c2 --network over busybox sleep 1000")
+        # the name travels by gossip, and may take a moment
+        one.run("for _ in $(seq 50); do docker exec c1 ping -c1 -W1 c2 && exit; sleep 0.1; done; exit 1")
+        begun = time.monotonic()
+        one.run("docker service create --name hello --replicas 2 toolbox sleep infinity")
+        assert time.monotonic() - begun < 15

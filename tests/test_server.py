@@ -1,0 +1,216 @@
+"""JupyterLab as `netkit start` opens it: loopback only, with its token, its terminals in the lab."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pexpect
+import psutil
+import pytest
+import websocket
+
+from netkit.lab.lab import open_lab
+from tests.conftest import NETKIT
+from tests.kernels import wait_for
+from tests.machine import is_alive
+
+
+class Server:
+    """A JupyterLab of our own, and the few requests of its interface that we need."""
+
+    def __init__(self, process: subprocess.Popen, port: int, token: str) -> None:
+        self.process, self.port, self.token = process, port, token
+
+    def ask(self, method: str, path: str, body: dict | None = None) -> dict:
+        """One request with the token; returns its answer."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/api/{path}",
+            method=method,
+            data=json.dumps(body).encode() if body is not None else None,
+            headers={"Authorization": f"token {self.token}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    def open_notebook(self, path: str) -> dict:
+        """What a front end asks for when a notebook is opened: a session with a kernel."""
+        return self.ask("POST", "sessions", {"path": path, "name": path, "type": "notebook", "kernel": {"name": "netkit"}})
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """`netkit start` on a free port; it is ended afterwards, politely."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [NETKIT, "start", "--port", str(port), "--no-browser"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    token = None
+    for line in process.stdout:
+        found = re.search(rf"http://127\.0\.0\.1:{port}/\S*token=(\w+)", line)
+        if found:
+            token = found[1]
+            break
+    assert token, "the server did not print its address"
+    opened = Server(process, port, token)
+    assert wait_for(lambda: _answers(opened), 20)
+    yield opened
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=10)
+    process.kill()
+    process.stdout.close()
+
+
+def _answers(server: Server) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(server.ask("GET", "status"))
+    return False
+
+
+class Terminal:
+    """A terminal of JupyterLab, as its page speaks to it."""
+
+    def __init__(self, server: Server) -> None:
+        name = server.ask("POST", "terminals", {})["name"]
+        address = f"ws://127.0.0.1:{server.port}/terminals/websocket/{name}"
+        self._socket = websocket.create_connection(address, header=[f"Authorization: token {server.token}"], timeout=15)
+        self.seen = ""
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        self._socket.send(json.dumps(["stdin", text]))
+
+    def expect(self, pattern: str) -> str:
+        """Read until a pattern shows; returns all that has been seen since the last one."""
+        deadline = time.monotonic() + 15
+        while not re.search(pattern, self.seen):
+            assert time.monotonic() < deadline, f"no {pattern!r} in {self.seen!r}"
+            kind, *rest = json.loads(self._socket.recv())
+            self.seen += rest[0] if kind == "stdout" else ""
+        seen, self.seen = self.seen, ""
+        return seen
+
+
+def test_a_terminal_is_a_shell_in_the_notebooks_lab(machine, server):
+    """With one notebook open, a new terminal is a shell on node1 of its lab, and ends with it."""
+    session = server.open_notebook("first.ipynb")
+    terminal = Terminal(server)
+    terminal.expect(r"root@node1")
+    terminal.type("docker network create from-terminal >/dev/null; echo made-$((1+1))\r")
+    terminal.expect(r"made-2")
+    terminal.type("netkit ps | tail -1; tty\r")
+    assert "first.ipynb" in terminal.expect(r"/dev/pts/\d")
+    server.ask("DELETE", f"sessions/{session['id']}")
+    terminal.expect(r"has gone|not answer")
+
+
+def test_with_several_notebooks_a_terminal_asks(machine, server):
+    """With two notebooks open, a new terminal asks which lab is meant, by their names."""
+    server.open_notebook("first.ipynb")
+    server.open_notebook("second.ipynb")
+    terminal = Terminal(server)
+    asked = terminal.expect(r"number \[1-2\]: ")
+    number = re.search(r"(\d)  second\.ipynb", asked)[1]
+    terminal.type("7\r")
+    terminal.expect(r"number \[1-2\]: ")
+    terminal.type(f"{number}\r")
+    terminal.expect(r"root@node1")
+    terminal.type("netkit ps | tail -1\r")
+    assert "second.ipynb" in terminal.expect(r"ipynb")
+
+
+def test_the_server_keeps_its_token_and_to_loopback(server):
+    """Without the token nothing is answered, and nothing listens beyond 127.0.0.1."""
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/contents", timeout=10)
+    server.open_notebook("first.ipynb")
+    family = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
+    listening = set()
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            if os.readlink(f"/proc/{process.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+                listening |= {c.laddr.ip for c in process.net_connections() if c.status == psutil.CONN_LISTEN}
+    assert listening == {"127.0.0.1"}
+
+
+def test_the_server_killed_leaves_nothing(machine, server):
+    """kill -9 of the server ends its notebooks' labs."""
+    server.open_notebook("first.ipynb")
+    family = psutil.Process(server.process.pid).children(recursive=True)
+    files = {f for f in _runtime_files()}
+    server.process.kill()
+    assert wait_for(lambda: not any(is_alive(process) for process in family))
+    for path in files:  # the server's own, which it had no chance to remove
+        os.unlink(path)
+
+
+def _runtime_files() -> list[str]:
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    return [entry.path for entry in os.scandir(jupyter_runtime_dir()) if entry.is_file() and entry.name.startswith(("jpserver", "kernel"))]
+
+
+def test_a_shell_is_a_login_shell_with_job_control(machine):
+    """netkit shell: a login shell on its own terminal, with jobs, sizes, signals and the status of its end."""
+    with open_lab(2, label="shells") as lab:
+        shell = pexpect.spawn(NETKIT, ["shell", "node2", "--lab", lab.id], encoding="utf-8", timeout=10, dimensions=(33, 99))
+        shell.expect("root@node2")
+        shell.sendline("shopt -q login_shell && set -o | grep -q 'monitor.*on' && echo login-and-$((40+2))")
+        shell.expect("login-and-42")
+        shell.sendline("stty size")
+        shell.expect("33 99")
+        shell.setwinsize(44, 111)
+        shell.sendline("sleep 0.2; stty size")
+        shell.expect("44 111")
+        shell.sendline("sleep 1000")
+        time.sleep(0.3)
+        shell.sendcontrol("z")
+        shell.expect("Stopped")
+        shell.sendline("bg; jobs; kill %1; docker info --format '{{.Name}}-engine'; which netkit")
+        shell.expect("node2-engine")
+        shell.expect("netkit-bin/netkit")
+        shell.sendline("sleep 1000")
+        time.sleep(0.3)
+        shell.sendcontrol("c")
+        shell.sendline("exit 5")
+        shell.expect(pexpect.EOF)
+        shell.close()
+        assert shell.exitstatus == 5
+
+
+def test_a_shell_without_a_lab_opens_one(machine):
+    """Where no lab is open, netkit shell opens a throw-away one that ends with it."""
+    shell = pexpect.spawn(NETKIT, ["shell", "--of-server"], encoding="utf-8", timeout=20)  # whatever others have open
+    shell.expect("no lab is open")
+    shell.expect("root@node1")
+    shell.sendline("exit")
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 0
+
+
+def test_a_closed_terminal_hangs_up(machine):
+    """When the terminal goes away, what ran in it goes, too."""
+    with open_lab(1, label="hang-up") as lab:
+        shell = pexpect.spawn(NETKIT, ["shell", "node1", "--lab", lab.id], encoding="utf-8", timeout=10)
+        shell.expect("root@node1")
+        shell.sendline("sleep 4321")
+        assert wait_for(lambda: lab["node1"].run("pgrep -f 'sleep 4321'", check=False).status == 0, 5)
+        shell.close(force=True)
+        assert wait_for(lambda: lab["node1"].run("pgrep -x sleep", check=False).status != 0, 5)
