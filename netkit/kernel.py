@@ -16,7 +16,6 @@ The heartbeat's thread is started before step 4, so that it binds where the clie
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import select
@@ -79,24 +78,23 @@ def _run(opening: Opening, kernel_app, connection: str, client: list[int]) -> in
     """Fork the kernel into the lab and wait for the end of either, or of the client."""
     lab = opening.wait_reachable(NODE)
     go_read, go_write = os.pipe2(os.O_CLOEXEC)
+    me = os.pidfd_open(os.getpid())
     child = os.fork()
     if child == 0:
         os.close(go_write)
         opening.disown()
-        _enter_and_serve(lab, kernel_app, connection, go_read)
+        _enter_and_serve(lab, kernel_app, connection, go_read, me)
     os.close(go_read)
+    os.close(me)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
-    # a client that interrupts by signal means the kernel, not its launcher
-    signal.signal(signal.SIGINT, lambda *_: os.kill(child, signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # interrupts come as messages, and to the kernel
     try:
         opening.wait_ready()
         os.write(go_write, b"1")
         return _wait(opening, child, client)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)  # and with it the kernel, its child
-        opening.close()
+        opening.close()  # and with node1, the kernel
 
 
 def _wait(opening: Opening, child: int, client: list[int]) -> int:
@@ -110,22 +108,28 @@ def _wait(opening: Opening, child: int, client: list[int]) -> int:
             return 1
 
 
-def _enter_and_serve(lab: Lab, kernel_app, connection: str, go: int) -> None:
-    """In the forked child: enter node1, and be the kernel's parent there."""
+def _enter_and_serve(lab: Lab, kernel_app, connection: str, go: int, launcher: int) -> None:
+    """In the forked child: enter node1, fork the kernel there, and see that it is reaped.
+
+    A PID namespace cannot end before every process in it has been waited for. The kernel's parent is
+    outside of node1, so it must outlive a launcher that is killed, or init would have to do it.
+    """
     status = 1
     try:
+        os.setsid()  # a client that kills the launcher kills its process group
         cwd = os.getcwd()
         files = _open_namespaces(lab[NODE].pid)
-        sc.die_with_parent()
         sc.setns(files["user"], sc.NEWUSER)
         sc.setns(files["pid"], sc.NEWPID)
-        sc.die_with_parent()  # joining a user namespace changed the credentials
         kernel = os.fork()
         if kernel == 0:
             sc.die_with_parent()
             _serve(files, cwd, kernel_app, connection, go)
-        signal.signal(signal.SIGINT, lambda *_: os.kill(kernel, signal.SIGINT))
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        ended = os.pidfd_open(kernel)
+        if launcher in select.select([ended, launcher], [], [])[0]:
+            os.kill(kernel, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(kernel, 0)[1])
     finally:
         os._exit(status & 0xFF)

@@ -117,7 +117,7 @@ class Host:
         """Look for the engine's answer again and again, without keeping the agent from its work."""
         if self._engine is None:
             return
-        if _answers("/run/docker.sock"):
+        if answers("/run/docker.sock"):
             return _tell(self._status, {"state": "ready"})
         if time.monotonic() - self._begun > ENGINE_PATIENCE:
             os.kill(self._engine, signal.SIGKILL)
@@ -135,7 +135,7 @@ class Host:
         )
 
 
-def _answers(path: str) -> bool:
+def answers(path: str) -> bool:
     """Whether an engine answers its ping on this socket."""
     with socket.socket(socket.AF_UNIX) as sock:
         try:

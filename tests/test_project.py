@@ -1,0 +1,102 @@
+"""The project's own files agree with each other."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_conda_environment_asks_for_what_pyproject_does():
+    """environment.yml names the same packages in the same ranges as pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = re.findall(r"^\s+- (\S+)$", (ROOT / "environment.yml").read_text(), re.MULTILINE)
+    named = {line for line in lines if re.match(r"[a-z0-9]+[<>=]", line)}
+    assert named == {*project["dependencies"], f"python{project['requires-python']}"}
+
+
+def test_importing_netkit_does_nothing():
+    """The package imports in an instant: no library beyond the standard one is loaded, nothing is started."""
+    code = "import sys; before = set(sys.modules); import netkit, netkit.lab.lab; print([m for m in sys.modules if m.split('.')[0] in ('docker', 'IPython', 'matplotlib', 'pyroute2', 'zmq')])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_what_runs_inside_a_lab_is_standard_library_alone():
+    """The lab's first processes run without site-packages."""
+    modules = sorted(path.stem for path in (ROOT / "netkit/lab/inside").glob("*.py"))
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfor name in {modules!r}: __import__('netkit.lab.inside.' + name)"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
+
+
+def test_the_code_is_clean():
+    """ruff finds nothing to complain about, and nothing to reformat."""
+    ruff = [sys.executable, "-m", "ruff"]
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [*ruff, *command, "--no-cache", "netkit", "tests", "benchmarks", "tools"], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_nothing_names_this_machine():
+    """No file of the project holds a path or a host of the machine it was written on."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this tree is no clone: its files cannot be listed")
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    home = os.path.expanduser("~")
+    for name in files:
+        text = (ROOT / name).read_text(errors="replace")
+        for forbidden in (str(ROOT) + "/", home + "/"):
+            assert not re.search(rf"(?<![\w}}]){re.escape(forbidden)}", text), f"{name} names {forbidden}"
+
+
+def test_setting_up_again_is_quick_and_changes_nothing():
+    """./workshop setup on a machine that is set up says so and ends."""
+    before = {path: path.stat().st_mtime_ns for path in (ROOT / ".venv").glob("*")}
+    done = subprocess.run([ROOT / "workshop", "setup"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ready: .venv/bin/netkit is here" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in (ROOT / ".venv").glob("*")} == before
+
+
+def test_the_workshop_refuses_what_it_does_not_know():
+    """An unknown word is one sentence with what there is, and status 1."""
+    done = subprocess.run([ROOT / "workshop", "dance"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "use ./workshop, ./workshop setup or ./workshop test" in done.stderr
+
+
+def test_missing_system_packages_are_named(tmp_path):
+    """Where a program is missing and nobody may install it, the one command that helps is printed."""
+    pretend = (
+        'mount --bind /dev/null $(readlink -f $(command -v ethtool)); exec setpriv --reuid 65534 --clear-groups --regid 65534 sh "$0" setup'
+    )
+    if os.geteuid() != 0:
+        pytest.skip("only root can pretend to be somebody else on a machine without ethtool")
+    script = tmp_path / "workshop"
+    script.write_text((ROOT / "workshop").read_text())
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", pretend, str(script)], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 1
+    assert "run this once as root" in done.stderr
+    assert "--no-install-recommends ethtool" in done.stderr
+
+
+def test_every_command_has_help():
+    """netkit and each of its commands explain themselves."""
+    netkit = [sys.executable, "-m", "netkit"]
+    listing = subprocess.run([*netkit, "--help"], capture_output=True, text=True, check=True).stdout
+    for command in ("start", "run", "shell", "on", "ps", "doctor"):
+        assert command in listing
+        assert "usage: netkit" in subprocess.run([*netkit, command, "--help"], capture_output=True, text=True, check=True).stdout
