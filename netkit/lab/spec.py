@@ -106,7 +106,8 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
     hosts = {}
     for name, address in addresses.items():
         hosts[name] = {
-            "address": f"{address}/{LAN.prefixlen}",
+            "address": str(address),
+            "netmask": str(LAN.netmask),
             "mac": mac_for(address),
             "size": HOST_SIZE,
             "keep": keep,
@@ -183,5 +184,9 @@ def _engine_spec(engine: Engine, environment: dict[str, str]) -> dict:
             "PATH": ":".join([*directories, SYSTEM_PATH]),
             # docker_gwbridge wants br_netfilter; where it cannot be had, a lab does without (moby, ≥ 27.5.1)
             "DOCKER_IGNORE_BR_NETFILTER_ERROR": "1",
+            # a third of an engine's start is its garbage collector's (measured by benchmarks/boot.py):
+            # let the heap grow at first, and collect as usual once it is of some size (Go's runtime package)
+            "GOGC": "400",
+            "GOMEMLIMIT": "64MiB",
         },
     }

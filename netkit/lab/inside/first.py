@@ -44,9 +44,7 @@ class First:
         self._loop.watch(self._listener, self._accept)
         self._loop.watch(self._control, self._hear_opener)
         begun = [self._begin(name) for name in self._spec["start"]]
-        lan.create()
-        for name, pid, ready in begun:
-            self._plug(name, pid, ready)
+        self._plug(begun, lan.create())
         self._loop.run()
 
     def _begin(self, name: str) -> tuple[str, int, int]:
@@ -92,16 +90,18 @@ class First:
         for connection, _ in self._waiting:
             connection.close()
 
-    def _plug(self, name: str, pid: int, cable: int) -> None:
-        """Connect a host to the LAN; what goes wrong is the host's to report, who may know better why."""
+    def _plug(self, begun: list[tuple[str, int, int]], before: list[str]) -> None:
+        """Connect hosts to the LAN; what goes wrong is theirs to report, who may know better why."""
+        commands = [command for name, pid, _ in begun for command in lan.plug(name, pid, self._spec["hosts"][name]["mac"])]
         try:
-            lan.plug(name, pid, self._spec["hosts"][name]["mac"])
+            lan.run_ip([*before, *commands])
             said = host.PLUGGED
         except OSError as error:
             said = wire.describe(error).encode()
-        with contextlib.suppress(BrokenPipeError):
-            os.write(cable, said)
-        os.close(cable)
+        for _, _, cable in begun:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(cable, said)
+            os.close(cable)
 
     def _hear_host(self, name: str, status: int) -> None:
         """A host says one line a state; the end of its pipe is its end."""
@@ -158,8 +158,8 @@ class First:
         if "need" in request:
             names = [name for name in request["need"] if name in self._spec["hosts"]]
             missing = [name for name in names if self._states.get(name, {}).get("state") in (None, "down", "failed")]
-            for name, pid, cable in [self._begin(name) for name in missing]:
-                self._plug(name, pid, cable)
+            if missing:
+                self._plug([self._begin(name) for name in missing], [])
             self._waiting.append((connection, set(names)))
             return self._answer_waiting()
         if "kill" in request:

@@ -64,7 +64,7 @@ class Host:
         said = os.read(self._cable, 4096)
         if said != PLUGGED:
             raise wire.Trouble(said.decode() or "the lab ended")
-        lan.configure(self._spec["address"])
+        lan.configure(self._spec["address"], self._spec["netmask"])
         socket_path = f"{mounts.SHARED}/{self._name}/agent.sock"
         if os.path.exists(socket_path):
             os.unlink(socket_path)  # an earlier life of this host
@@ -125,14 +125,10 @@ class Host:
         return self._loop.later(PING_EVERY, self._wait_for_engine)
 
     def _serve_http(self) -> None:
-        from netkit.lab.inside.outside import serve_http
+        from netkit.lab.inside.outside import WebServer
 
-        server = self._loop.fork()
-        if server == 0:
-            serve_http(self._status)
-        self._loop.on_exit(
-            server, lambda status: _tell(self._status, {"state": "failed", "why": f"its web server ended with status {status}"})
-        )
+        WebServer(self._loop)
+        _tell(self._status, {"state": "ready"})
 
 
 def answers(path: str) -> bool:

@@ -1,42 +1,54 @@
 """The web server of ``outside``: tells each client the address it came from.
 
-That address is the whole point: behind NAT it is the node's, and the learner sees it.
+That address is the whole point: behind NAT it is the node's, and the learner sees it. It speaks just
+enough HTTP/1.0 (RFC 1945) for that, on the host's own event loop: importing :mod:`http.server` takes
+longer than everything else on this host, and the engines are starting at that moment.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import socket
+
+from netkit.lab.inside.agent import Loop
 
 PORT = 80
+LONGEST = 1 << 16  # bytes of a request, before it is dropped
 
 
-class Answer(BaseHTTPRequestHandler):
-    """GET any path: one line of text with the client's address, as the server sees it."""
+class WebServer:
+    """Answers every request on every address of this host, IPv4 and IPv6, with one line of text."""
 
-    server_version = "outside"
-    sys_version = ""
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._listener = socket.create_server(("::", PORT), family=socket.AF_INET6, backlog=256, dualstack_ipv6=True)
+        loop.watch(self._listener, self._accept)
 
-    def do_GET(self) -> None:  # the name is http.server's
-        body = f"hello from outside, you are {self.client_address[0]}\n".encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def _accept(self) -> None:
+        connection, address = self._listener.accept()
+        connection.setblocking(False)
+        heard = bytearray()
+        self._loop.watch(connection, lambda: self._hear(connection, address[0].removeprefix("::ffff:"), heard))
 
-    def log_message(self, format: str, *arguments: object) -> None:
-        """One line a request in the host's log."""
-        with open("/run/access.log", "a", encoding="utf-8") as log:
-            log.write(f"{self.client_address[0]} {format % arguments}\n")
+    def _hear(self, connection: socket.socket, client: str, heard: bytearray) -> None:
+        """Collect a request up to its empty line, then answer it."""
+        try:
+            data = connection.recv(4096)
+            heard += data
+            if data and b"\r\n\r\n" not in heard and b"\n\n" not in heard and len(heard) < LONGEST:
+                return
+            if data:
+                connection.sendall(_answer(client, heard))
+        except OSError:
+            pass  # a client that goes away in the middle is no concern of ours
+        self._loop.unwatch(connection)
+        connection.close()
 
 
-def serve_http(status: int) -> None:
-    """Serve in a process of its own; say so once the port is open. Never returns."""
-    try:
-        server = ThreadingHTTPServer(("0.0.0.0", PORT), Answer)
-        os.write(status, json.dumps({"state": "ready"}).encode() + b"\n")
-        server.serve_forever()
-    finally:
-        os._exit(1)
+def _answer(client: str, request: bytearray) -> bytes:
+    """The response to a request, which is kept in the access log."""
+    body = f"hello from outside, you are {client}\n".encode()
+    line = request.split(b"\r\n", 1)[0].decode(errors="replace")
+    with open("/run/access.log", "a", encoding="utf-8") as log:
+        log.write(f'{client} "{line}"\n')
+    head = f"HTTP/1.0 200 OK\r\nServer: outside\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + (b"" if line.startswith("HEAD ") else body)
