@@ -14,7 +14,9 @@ def start_server(port: int, browser: bool) -> int:
     """Become JupyterLab, on 127.0.0.1 and with its token; raises NetkitError for a bad port."""
     if not 0 < port < 65536:
         raise NetkitError(f"{port} is no port: use one from 1 to 65535")
-    argv = [sys.executable, "-m", "jupyterlab", *server_arguments(port, browser, find_notebooks())]
+    notebooks = find_notebooks()
+    argv = [sys.executable, "-m", "jupyterlab", *server_arguments(port, browser, notebooks)]
+    os.chdir(notebooks)  # where terminals start
     os.execv(argv[0], argv)
 
 
@@ -36,8 +38,6 @@ def server_arguments(port: int, browser: bool, notebooks: str) -> list[str]:
         f"--ServerApp.root_dir={notebooks}",
         f"--ServerApp.terminado_settings={{'shell_command': {shell!r}}}",
         "--MultiKernelManager.default_kernel_name=netkit",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--LabApp.news_url=None",
     ]
     if os.path.exists(os.path.join(notebooks, FIRST)):
         arguments.append(f"--LabApp.default_url=/lab/tree/{FIRST}")

@@ -101,7 +101,9 @@ class Terminal:
         deadline = time.monotonic() + 15
         while not re.search(pattern, self.seen):
             assert time.monotonic() < deadline, f"no {pattern!r} in {self.seen!r}"
-            kind, *rest = json.loads(self._socket.recv())
+            message = self._socket.recv()
+            assert message, f"the terminal ended before {pattern!r}: {self.seen!r}"
+            kind, *rest = json.loads(message)
             self.seen += rest[0] if kind == "stdout" else ""
         seen, self.seen = self.seen, ""
         return seen

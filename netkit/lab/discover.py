@@ -15,6 +15,7 @@ from netkit.lab.inside.mounts import SHARED
 from netkit.lab.lab import Lab
 
 NAME = "netkit-lab"
+ENTRANCE = "netkit-entry"
 
 
 class FoundLab(Lab):
@@ -36,12 +37,17 @@ def find_labs() -> list[FoundLab]:
     labs = []
     for entry in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
         with contextlib.suppress(OSError, LabError):
-            with open(f"/proc/{entry}/comm", encoding="utf-8") as file:
-                if file.read().strip() != NAME:
-                    continue
-            if os.stat(f"/proc/{entry}").st_uid == os.geteuid() or os.geteuid() == 0:
+            # a host's process, too, bears the lab's name for a moment; but not below the entrance
+            if (_name(entry), _name(_parent(entry))) != (NAME, ENTRANCE):
+                continue
+            if os.geteuid() in (0, os.stat(f"/proc/{entry}").st_uid):
                 labs.append(FoundLab(entry))
     return labs
+
+
+def _name(pid: int) -> str:
+    with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+        return file.read().strip()
 
 
 def describe_labs() -> list[dict]:
