@@ -45,7 +45,7 @@ def main() -> None:
         from netkit import kernel_app  # ipykernel takes as long to import as the engines to start
 
         status = _run(opening, kernel_app, connection, client)
-    except (NetkitError, OSError) as error:
+    except (NetkitError, OSError, ValueError) as error:
         from netkit import kernel_app
 
         print(f"netkit: {error}", file=sys.stderr)

@@ -20,11 +20,11 @@ mount --make-rprivate /
 keep=$HOME
 mount -t tmpfs t /run; mkdir -p /run/lock; mount -t tmpfs t /sys/kernel/security 2>/dev/null || true
 mkdir /run/up /run/work /run/up/docker; mount -t overlay -o lowerdir=/var/lib,upperdir=/run/up,workdir=/run/work,userxattr o /var/lib
-mount -t tmpfs t /var/lib/docker
+mount -t tmpfs t /var/lib/docker; mount -t tmpfs t /etc/docker
 cp /etc/hosts /run/hosts; mount --bind /run/hosts /etc/hosts  # as in a container: an overlay over /etc is refused
 ip link set lo up; hostname machine
 dockerd >/run/log 2>&1 & engine=$!
-for _ in $(seq 200); do docker version >/dev/null 2>&1 && break; sleep 0.05; done
+for _ in $(seq 400); do docker version >/dev/null 2>&1 && break; sleep 0.05; done
 docker network create theirs >/dev/null
 see() { docker info --format '{{.ID}} {{.Containers}} {{.Images}}'; docker network ls --format '{{.ID}} {{.Name}}'; iptables-save | grep -v '^#'; ip -o link; }
 before=$(see)

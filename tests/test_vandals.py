@@ -8,9 +8,9 @@ import os
 import pytest
 
 from netkit.errors import LabError
-from netkit.lab import limits
+from netkit.lab.inside import limits
+from netkit.lab.inside.limits import HIERARCHIES
 from netkit.lab.lab import open_lab
-from netkit.lab.limits import HIERARCHIES
 
 # what is done on node1, and a command there that proves that it was done
 VANDALS = {
@@ -43,7 +43,7 @@ VANDALS = {
         "sysctl -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=1 net.bridge.bridge-nf-call-iptables=0",
         '[ "$(cat /proc/sys/net/ipv4/ip_forward)" = 0 ]',
     ),
-    "kill everything": ("kill -9 -1", "ps -e -o comm | grep -qx dockerd && exit 1; true"),
+    "kill everything": ("kill -9 -1", "for _ in $(seq 100); do pgrep -x dockerd >/dev/null || exit 0; sleep 0.02; done; exit 1"),
     "mount the machine's seed": (
         "mount --bind /run/netkit/seed /mnt; mount -o remount,rw,bind /mnt; rm -rf /mnt/*",
         "ls /run/netkit/seed/image",

@@ -19,9 +19,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from netkit.errors import LabError
-from netkit.lab import identity, limits, remote, seed, spec
+from netkit.lab import identity, remote, seed, spec
 from netkit.lab.engine import SYSTEM_PATH, find_engine
-from netkit.lab.inside import wire
+from netkit.lab.inside import limits, wire
 from netkit.lab.inside.mounts import SHARED
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -13,8 +13,8 @@ import sysconfig
 from dataclasses import dataclass
 
 from netkit.errors import LabError
-from netkit.lab import limits
 from netkit.lab.engine import SYSTEM_PATH, Engine
+from netkit.lab.inside import limits
 
 LAN = ipaddress.ip_network("192.168.59.0/24")
 OUTSIDE = "outside"

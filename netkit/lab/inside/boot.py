@@ -24,8 +24,7 @@ import signal
 import socket
 import sys
 
-from netkit.lab import limits
-from netkit.lab.inside import mounts, wire
+from netkit.lab.inside import limits, mounts, wire
 from netkit.lab.inside import syscalls as sc
 
 NAMESPACES = sc.NEWNS | sc.NEWPID | sc.NEWUTS | sc.NEWIPC | sc.NEWNET

@@ -1,4 +1,4 @@
-"""A bound on the number of a lab's processes, where the machine offers one. Standard library only.
+"""A bound on the number of a lab's processes, where the machine offers one.
 
 An ordinary user's lab is bounded by RLIMIT_NPROC (setrlimit(2)), which counts per user and
 namespace; root is exempt from that, so root's lab gets a control group with a pids limit
