@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -13,6 +15,14 @@ from netkit.lab.seed import cache_dir
 from tests.machine import snapshot, wait_until_as
 
 NETKIT = os.path.join(os.path.dirname(sys.executable), "netkit")
+
+
+def pytest_configure(config) -> None:
+    """Everything the tests and what they start make for a while is made in a directory of their own."""
+    own = tempfile.mkdtemp(prefix="tests-of-netkit-")
+    os.chmod(own, 0o755)
+    os.environ["TMPDIR"] = tempfile.tempdir = own
+    config.add_cleanup(lambda: shutil.rmtree(own, ignore_errors=True))
 
 
 def pytest_report_header() -> str:

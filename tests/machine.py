@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -73,7 +74,8 @@ def _compare(before: object, after: object) -> object:
 def _read_rules(command: list[str]) -> str:
     path = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
     said = subprocess.run(command, capture_output=True, text=True, env=path).stdout
-    # iptables-save writes the time and the counters of the machine's own traffic
+    # iptables-save writes the time; leases and router advertisements count down by themselves
+    said = re.sub(r"(_lft|expires) \d+sec", r"\1 …", said)
     return "\n".join(line for line in said.splitlines() if not line.startswith("#"))
 
 
@@ -81,7 +83,7 @@ def _read_sysctls() -> list[str]:
     values = []
     for path in sorted(Path("/proc/sys/net").rglob("*")):
         with contextlib.suppress(OSError):
-            if path.is_file():
+            if path.is_file() and path.name != "nf_conntrack_count":  # the machine's own connections
                 values.append(f"{path}={path.read_text().strip()}")
     return values
 
@@ -114,7 +116,11 @@ def _read_processes(foreign: set[int]) -> tuple[list[str], list[str]]:
 
 
 def _read_files() -> list[str]:
-    """Names under the cache and temporary directories, down to what a lab could write there."""
+    """Names under the cache and temporary directories, down to what a lab could write there.
+
+    The tests' own temporary directory (see conftest) is compared in full. /tmp is everybody's: there,
+    only names count that a lab, an engine or a kernel would give.
+    """
     from netkit.lab.seed import cache_dir
 
     found = []
@@ -123,4 +129,5 @@ def _read_files() -> list[str]:
             found += [os.path.join(root, name) for name in (*directories, *files)]
             if root[len(top) :].count(os.sep) + 1 >= depth:
                 directories.clear()
+    found += [entry.path for entry in os.scandir("/tmp") if entry.name.startswith((*OF_A_LAB, "kernel", "jupyter", "docker"))]
     return sorted(name for name in found if "/pytest-" not in name and "/making-" not in name)

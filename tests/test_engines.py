@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import time
 
 import pytest
 
+from netkit.lab.engine import find_engine
 from netkit.lab.lab import open_lab
+from tests.conftest import NETKIT
 from tests.engines import SUITES, Unavailable, get_engine
 
 
@@ -46,3 +51,17 @@ def test_a_newer_engine_runs_the_workshop(newer, machine):
         begun = time.monotonic()
         one.run("docker service create --name hello --replicas 2 toolbox sleep infinity")
         assert time.monotonic() - begun < 15
+
+
+def test_an_engine_in_a_hidden_place_is_seen(machine, tmp_path):
+    """An engine unpacked below /tmp, which is every node's own, runs all the same."""
+    installed = find_engine().commands
+    for name in ("dockerd", "containerd", "containerd-shim-runc-v2"):
+        shutil.copy(installed[name], tmp_path / name)
+    done = subprocess.run(
+        [NETKIT, "run", "--nodes", "1", "--engine", str(tmp_path), "--", "docker", "run", "--rm", "busybox", "echo", "fine"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr

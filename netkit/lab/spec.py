@@ -102,7 +102,7 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
         "opener": os.getpid(),
     }
     environment = lab_environment(dict(os.environ))
-    keep = _visible_paths(wishes.keep)
+    keep = _visible_paths((*wishes.keep, *map(os.path.dirname, engine.commands.values())))
     hosts = {}
     for name, address in addresses.items():
         hosts[name] = {
