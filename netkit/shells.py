@@ -8,7 +8,7 @@ import sys
 
 from netkit.errors import LabError
 from netkit.lab.discover import FoundLab, find_labs, find_own_labs, seconds_open
-from netkit.lab.inside.mounts import SHARED
+from netkit.lab.inside.mounts import is_inside
 from netkit.lab.lab import Lab, open_lab
 
 
@@ -26,7 +26,7 @@ def enter_shell(options: argparse.Namespace) -> int:
 
 def _choose(wanted: str | None, of_server: bool) -> Lab | None:
     """The lab this process is in, the one asked for, the only one open, or the one a person picks."""
-    if wanted is None and os.path.exists(SHARED + "/lab.json"):
+    if wanted is None and is_inside():
         return Lab()
     labs = find_own_labs() if of_server else find_labs()
     if wanted is not None:

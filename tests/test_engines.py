@@ -13,6 +13,7 @@ from netkit.lab.engine import find_engine
 from netkit.lab.lab import open_lab
 from tests.conftest import NETKIT
 from tests.engines import SUITES, Unavailable, get_engine
+from tests.swarms import form_swarm, ping_across_overlay
 
 
 @pytest.fixture(params=SUITES)
@@ -42,12 +43,8 @@ def test_a_newer_engine_runs_the_workshop(newer, machine):
         begun = time.monotonic()
         assert "Unable to find image" in one.run("docker run nosuchimage", check=False).stderr
         assert time.monotonic() - begun < 2
-        one.run("docker swarm init --advertise-addr 192.168.59.1")
-        two.run(f"docker swarm join --token {one.run('docker swarm join-token -q worker').stdout.strip()} 192.168.59.1:2377")
-        one.run("docker network create -d overlay --attachable over && docker run -d --name c1 --network over busybox sleep 1000")
-        two.run("docker run -d --name c2 --network over busybox sleep 1000")
-        # the name travels by gossip, and may take a moment
-        one.run("for _ in $(seq 50); do docker exec c1 ping -c1 -W1 c2 && exit; sleep 0.1; done; exit 1")
+        form_swarm(one, two)
+        ping_across_overlay(one, two)
         begun = time.monotonic()
         one.run("docker service create --name hello --replicas 2 toolbox sleep infinity")
         assert time.monotonic() - begun < 15

@@ -9,6 +9,7 @@ import pytest
 
 from netkit.errors import CommandError, LabError
 from netkit.lab.lab import open_lab
+from tests.swarms import form_swarm, ping_across_overlay
 
 
 def test_a_node_is_a_machine_of_its_own(lab):
@@ -152,13 +153,8 @@ def test_a_swarm_of_two_carries_pings_by_name(machine):
     """Two nodes form a swarm, and containers on its overlay reach each other by name across them."""
     with open_lab(2) as lab:
         one, two = lab
-        one.run("docker swarm init --advertise-addr 192.168.59.1")
-        token = one.run("docker swarm join-token -q worker").stdout.strip()
-        two.run(f"docker swarm join --token {token} 192.168.59.1:2377")
-        one.run("docker network create -d overlay --attachable over && docker run -d --name c1 --network over busybox sleep 1000")
-        two.run("docker run -d --name c2 --network over busybox sleep 1000")
-        # the name travels by gossip, and may take a moment
-        one.run("for _ in $(seq 50); do docker exec c1 ping -c1 -W1 c2 && exit; sleep 0.1; done; exit 1")
+        form_swarm(one, two)
+        ping_across_overlay(one, two)
         begun = time.monotonic()
         one.run("docker service create --name hello --replicas 2 toolbox sleep infinity")
         assert time.monotonic() - begun < 15, "two replicas converge in seconds, not in half a minute"

@@ -11,7 +11,7 @@ import os
 import time
 
 from netkit.errors import LabError
-from netkit.lab.inside.mounts import SHARED
+from netkit.lab.inside.mounts import is_inside
 from netkit.lab.lab import Lab
 
 NAME = "netkit-lab"
@@ -56,9 +56,8 @@ def describe_labs() -> list[dict]:
     Keys: id, mode, engine, label, opener and pid (as the machine numbers them; pid is 0 inside),
     seconds (since it was opened), hosts (name → state).
     """
-    inside = os.path.exists(SHARED + "/lab.json")
     rows = []
-    for lab in [Lab()] if inside else find_labs():
+    for lab in [Lab()] if is_inside() else find_labs():
         with contextlib.suppress(OSError, LabError):  # a lab that closes just now
             facts = {key: lab.facts[key] for key in ("id", "mode", "engine", "label", "opener")}
             age = seconds_open(lab)

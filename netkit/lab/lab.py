@@ -22,10 +22,9 @@ from netkit.errors import LabError
 from netkit.lab import identity, remote, seed, spec
 from netkit.lab.engine import SYSTEM_PATH, find_engine
 from netkit.lab.inside import limits, wire
-from netkit.lab.inside.mounts import SHARED
+from netkit.lab.inside.mounts import SHARED, is_inside
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BOOT = f"import sys; sys.path.insert(0, {ROOT!r}); from netkit.lab.inside.boot import main; main()"
+BOOT = f"import sys; sys.path.insert(0, {spec.ROOT!r}); from netkit.lab.inside.boot import main; main()"
 PATIENCE = 90.0  # seconds for a lab to open; an engine that is silent for 60 s has failed by then
 
 
@@ -349,7 +348,7 @@ def explain(why: str) -> str:
 
 def begin_lab(wishes: spec.Wishes, *, mode: str | None = None, engine: str | None = None, with_images: bool = True) -> Opening:
     """Start opening a lab and return at once; the parameters are those of :func:`open_lab`."""
-    if os.path.exists(SHARED + "/lab.json"):
+    if is_inside():
         raise LabError("this is the inside of a lab already: reach its hosts with `netkit on NODE -- COMMAND`, or open a lab from outside")
     spec.check_count(wishes.nodes)
     programs = find_engine(engine)

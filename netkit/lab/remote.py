@@ -54,15 +54,12 @@ class Running:
 
     def signal(self, number: int) -> None:
         """Send a signal to the command's process group."""
-        with contextlib.suppress(OSError):
-            wire.send(self._socket, {"signal": number})
+        wire.tell(self._socket, {"signal": number})
 
     def wait(self) -> int:
         """Wait for the command's end; returns its exit status, raises LabError if the host has gone."""
         if self._status is None:
-            received = None
-            with contextlib.suppress(OSError, ValueError):
-                received = wire.receive(self._socket)
+            received = wire.hear(self._socket)
             if received is None:
                 raise LabError(f"{self.node} has gone while a command ran on it")
             self._status = int(received[0]["status"])

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from netkit.errors import LabError
 from netkit.lab.engine import SYSTEM_PATH, Engine
 from netkit.lab.inside import limits
+from netkit.lab.inside.mounts import BIN
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # what the package lies in
 LAN = ipaddress.ip_network("192.168.59.0/24")
 OUTSIDE = "outside"
 OUTSIDE_ADDRESS = LAN[254]
 MAX_NODES = 64
 HOST_SIZE = 1 << 30  # bytes of one host's tmpfs, at most
-BIN = "/run/netkit-bin"
 # the caller's settings that would lead docker elsewhere, or a process of the lab astray
 SCRUBBED_PREFIXES = ("DOCKER_", "COMPOSE_", "BUILDX_", "BUILDKIT_", "CONTAINERD_", "CONTAINER_", "NOTIFY_", "LD_", "JPY_")
 SCRUBBED = {
@@ -103,6 +104,7 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
     }
     environment = lab_environment(dict(os.environ))
     keep = _visible_paths((*wishes.keep, *map(os.path.dirname, engine.commands.values())))
+    node_engine = _engine_spec(engine, environment)
     hosts = {}
     for name, address in addresses.items():
         hosts[name] = {
@@ -114,7 +116,7 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
             "files": _etc_files(name, addresses),
             "commands": _commands(engine, name != OUTSIDE),
             "environment": environment | {"NETKIT_NODE": name},
-            "engine": _engine_spec(engine, environment) if name != OUTSIDE else None,
+            "engine": node_engine if name != OUTSIDE else None,
         }
     return {
         "public": public,
@@ -143,8 +145,7 @@ def lab_environment(caller: dict[str, str]) -> dict[str, str]:
 
 def _visible_paths(wanted: tuple[str, ...]) -> list[str]:
     """Everything the lab's own programs live in, and what the opener wants to stay visible."""
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return [*wanted, package, sys.prefix, sys.base_prefix, os.getcwd()]
+    return [*wanted, ROOT, sys.prefix, sys.base_prefix, os.getcwd()]
 
 
 def _etc_files(name: str, addresses: dict[str, ipaddress.IPv4Address]) -> dict[str, str]:

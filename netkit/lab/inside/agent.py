@@ -131,22 +131,19 @@ class Agent:
 
     def _begin(self, connection: socket.socket) -> None:
         """The connection's first message: start the command."""
-        try:
-            received = wire.receive(connection)
-        except (OSError, ValueError):
-            received = None
+        received = wire.hear(connection)
         if received is None:
             return self._drop(connection)
         request, fds = received
         try:
             pid, master = self._start(request, fds)
         except (OSError, KeyError, TypeError) as error:
-            self._tell(connection, {"error": wire.describe(error)})
+            wire.tell(connection, {"error": wire.describe(error)})
             return self._drop(connection)
         finally:
             for fd in fds:
                 os.close(fd)
-        self._tell(connection, {"pid": pid}, () if master is None else (master,))
+        wire.tell(connection, {"pid": pid}, () if master is None else (master,))
         if master is not None:
             os.close(master)
         self._loop.unwatch(connection)
@@ -155,10 +152,7 @@ class Agent:
 
     def _continue(self, connection: socket.socket, pid: int) -> None:
         """A later message is a signal for the command's process group; the end is a hang-up."""
-        try:
-            received = wire.receive(connection)
-        except (OSError, ValueError):
-            received = None
+        received = wire.hear(connection)
         if received is not None:
             return _signal_group(pid, int(received[0].get("signal", signal.SIGTERM)))
         self._drop(connection)
@@ -172,14 +166,8 @@ class Agent:
 
     def _end(self, connection: socket.socket, pid: int, status: int) -> None:
         if connection.fileno() >= 0:
-            self._tell(connection, {"status": status})
+            wire.tell(connection, {"status": status})
             self._drop(connection)
-
-    def _tell(self, connection: socket.socket, message: dict, fds: tuple[int, ...] = ()) -> None:
-        try:
-            wire.send(connection, message, fds)
-        except OSError:
-            pass  # whoever asked has gone; the hang-up is handled when its end is read
 
     def _start(self, request: dict, fds: list[int]) -> tuple[int, int | None]:
         """Start the requested command; returns its pid and the master side of its terminal, if any."""

@@ -93,10 +93,7 @@ def _be_entrance(control: socket.socket, spec: dict, cgroup: str | None) -> None
 
 
 def _report(control: socket.socket, error: BaseException) -> None:
-    try:
-        wire.send(control, {"event": "failed", "why": wire.describe(error)})
-    except OSError:
-        pass  # nobody is left to hear it
+    wire.tell(control, {"event": "failed", "why": wire.describe(error)})
 
 
 def _enter(control: socket.socket, spec: dict) -> int:

@@ -114,23 +114,14 @@ class First:
                 self._states[name] = {"state": "down"}
         for line in said.decode().splitlines():
             self._states[name] = json.loads(line)
-        self._tell_opener({"event": "state", "hosts": self._states})
-        self._answer_waiting()
-
-    def _tell_opener(self, message: dict) -> None:
-        try:
-            wire.send(self._control, message)
-        except OSError:
+        if not wire.tell(self._control, {"event": "state", "hosts": self._states}):
             self._loop.running = False
+        self._answer_waiting()
 
     def _hear_opener(self) -> None:
         """The opener says nothing but goodbye, by closing its end."""
-        try:
-            if wire.receive(self._control) is not None:
-                return
-        except (OSError, ValueError):
-            pass
-        self._loop.running = False
+        if wire.hear(self._control) is None:
+            self._loop.running = False
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -138,10 +129,7 @@ class First:
 
     def _hear(self, connection: socket.socket) -> None:
         """Requests: {"states": true}, {"need": [names]} answered when all are up or failed, {"kill": name}."""
-        try:
-            received = wire.receive(connection)
-        except (OSError, ValueError):
-            received = None
+        received = wire.hear(connection)
         if received is None:
             self._waiting = [(other, names) for other, names in self._waiting if other is not connection]
             self._loop.unwatch(connection)
@@ -152,7 +140,7 @@ class First:
         try:
             self._handle(connection, request)
         except (OSError, KeyError) as error:
-            self._reply(connection, {"error": wire.describe(error)})
+            wire.tell(connection, {"error": wire.describe(error)})
 
     def _handle(self, connection: socket.socket, request: dict) -> None:
         if "need" in request:
@@ -164,16 +152,10 @@ class First:
             return self._answer_waiting()
         if "kill" in request:
             os.kill(self._pids[request["kill"]], 9)
-        self._reply(connection, {"hosts": self._states})
+        wire.tell(connection, {"hosts": self._states})
 
     def _answer_waiting(self) -> None:
         settled = {name for name, state in self._states.items() if state["state"] in ("ready", "failed", "down")}
         for connection, names in [pair for pair in self._waiting if pair[1] <= settled]:
             self._waiting.remove((connection, names))
-            self._reply(connection, {"hosts": self._states})
-
-    def _reply(self, connection: socket.socket, message: dict) -> None:
-        try:
-            wire.send(connection, message)
-        except OSError:
-            pass  # the asker has gone
+            wire.tell(connection, {"hosts": self._states})

@@ -55,9 +55,9 @@ class Host:
         mounts.build_root(self._name, self._spec["files"], self._spec["keep"], self._spec["size"])
         self._redirect_output()
         self._loop = Loop()
-        for command in self._spec["commands"]:
-            os.makedirs("/run/netkit-bin", exist_ok=True)
-            os.symlink(self._spec["commands"][command], f"/run/netkit-bin/{command}")
+        os.mkdir(mounts.BIN)
+        for command, path in self._spec["commands"].items():
+            os.symlink(path, f"{mounts.BIN}/{command}")
         os.makedirs(f"{mounts.SHARED}/{self._name}", mode=0o700, exist_ok=True)
         if self._spec["engine"]:
             self._start_engine(self._spec["engine"])

@@ -11,9 +11,15 @@ import os
 
 from netkit.lab.inside import syscalls as sc
 
+BIN = "/run/netkit-bin"  # first on the PATH of every host
 SHARED = "/run/netkit"  # the lab's own directory, the same on every host
 PRIVATE = ("/tmp", "/dev/shm", "/run")  # empty at start
 LAYERED = ("/etc", "/var/lib")  # the machine's, with changes kept apart
+
+
+def is_inside() -> bool:
+    """Whether this process lives in a lab."""
+    return os.path.exists(SHARED + "/lab.json")
 
 
 def make_private() -> None:

@@ -75,6 +75,23 @@ def receive(sock: socket.socket) -> tuple[dict, list[int]] | None:
     return json.loads(data), fds
 
 
+def tell(sock: socket.socket, message: dict, fds: tuple[int, ...] = ()) -> bool:
+    """Send a message to whoever may have gone by now; whether it could be sent."""
+    try:
+        send(sock, message, fds)
+        return True
+    except OSError:
+        return False
+
+
+def hear(sock: socket.socket) -> tuple[dict, list[int]] | None:
+    """Receive as :func:`receive` does; a peer that has gone, or talks nonsense, is the end of the stream."""
+    try:
+        return receive(sock)
+    except (OSError, ValueError):
+        return None
+
+
 def peer_pid(sock: socket.socket) -> int:
     """The process at the other end, numbered as *this* process's PID namespace sees it (SO_PEERCRED)."""
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
