@@ -16,6 +16,7 @@ The heartbeat's thread is started before step 4, so that it binds where the clie
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import select
@@ -90,16 +91,17 @@ def _run(opening: Opening, kernel_app, connection: str, client: list[int]) -> in
         signal.signal(number, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # interrupts come as messages, and to the kernel
     try:
-        opening.wait_ready()
-        os.write(go_write, b"1")
-        return _wait(opening, child, client)
+        ended = os.pidfd_open(child)
+        opening.wait(opening.is_ready, unless=[ended, *client])
+        with contextlib.suppress(BrokenPipeError):  # a kernel that has ended already: said below
+            os.write(go_write, b"1")
+        return _wait(opening, child, ended, client)
     finally:
         opening.close()  # and with node1, the kernel
 
 
-def _wait(opening: Opening, child: int, client: list[int]) -> int:
+def _wait(opening: Opening, child: int, ended: int, client: list[int]) -> int:
     """Until the kernel, the lab or the client ends; returns the kernel's exit status."""
-    ended = os.pidfd_open(child)
     while True:
         ready, _, _ = select.select([ended, opening, *client], [], [])
         if ended in ready:

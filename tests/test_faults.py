@@ -122,6 +122,18 @@ def test_a_kill_at_any_moment_leaves_nothing(number, seeded, machine):
         victim.end()
 
 
+def test_a_kernel_killed_before_the_engine_answers_ends_its_lab(machine):
+    """A launcher whose kernel has gone says so by ending, though it was still waiting for the engine."""
+    victim = Victim()
+    try:
+        assert wait_for(lambda: victim.find("kernel"), 10)
+        family = victim.family()
+        victim.find("kernel").kill()
+        assert wait_for(lambda: not any(is_alive(member) for member in family), PATIENCE)
+    finally:
+        victim.end()
+
+
 def test_after_all_that_a_lab_opens(machine):
     """The machine is none the worse."""
     with open_lab(2) as lab:

@@ -11,12 +11,13 @@ import contextlib
 import ipaddress
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from netkit.errors import LabError
 from netkit.lab import identity, remote, seed, spec
@@ -255,16 +256,20 @@ class Opening:
             self.close()
             raise
 
-    def wait(self, ready: Callable[[dict[str, dict]], bool]) -> None:
-        """Handle what the lab tells until ``ready`` holds of its hosts' states; raises LabError."""
+    def wait(self, ready: Callable[[dict[str, dict]], bool], unless: Sequence[int] = ()) -> None:
+        """Handle what the lab tells until ``ready`` holds of its hosts' states; raises LabError.
+
+        Returns early if one of the descriptors ``unless`` becomes readable.
+        """
         deadline = time.monotonic() + PATIENCE
         with self._closed_on_error():
             while not ready(self._states):
-                self._control.settimeout(max(0.01, deadline - time.monotonic()))
-                try:
-                    received = wire.receive(self._control)
-                except TimeoutError:
-                    raise LabError(f"the lab did not come up within {PATIENCE:.0f} s: {self._states}") from None
+                readable, _, _ = select.select([self._control, *unless], [], [], max(0.01, deadline - time.monotonic()))
+                if not readable:
+                    raise LabError(f"the lab did not come up within {PATIENCE:.0f} s: {self._states}")
+                if self._control not in readable:
+                    return
+                received = wire.receive(self._control)
                 if received is None:
                     raise LabError(
                         "the lab ended while it was being opened: one of its processes was killed, or memory is short; try again"
@@ -312,12 +317,15 @@ class Opening:
 
     def wait_ready(self) -> OpenLab:
         """Wait until every started host answers; returns the lab. Raises LabError."""
-        wanted = self.specification["start"]
-        self.wait(lambda states: self.pid > 0 and all(states.get(name, {}).get("state") == "ready" for name in wanted))
+        self.wait(self.is_ready)
         with self._closed_on_error():
             lab = OpenLab(self)
-        lab._up |= set(wanted)
+        lab._up |= set(self.specification["start"])
         return lab
+
+    def is_ready(self, states: dict[str, dict]) -> bool:
+        """Whether, with these states, every host that was to be started answers."""
+        return self.pid > 0 and all(states.get(name, {}).get("state") == "ready" for name in self.specification["start"])
 
     def close(self) -> None:
         """End the lab and wait until nothing of it is left. May be repeated."""
