@@ -10,6 +10,8 @@ import importlib
 __version__ = "0.1.0"
 
 _WHERE = {
+    "capture": "netkit.topology.capture",
+    "Topology": "netkit.topology.model",
     "open_lab": "netkit.lab.lab",
     "NetkitError": "netkit.errors",
     "LabError": "netkit.errors",

@@ -70,6 +70,13 @@ class Node:
         self.lab.ensure(self.name)
         return remote.run(self.name, self._agent, command, input=input, cwd=os.getcwd(), env=env or {}, check=check, timeout=timeout)
 
+    def observe(self, command: remote.Command, timeout: float | None = None) -> remote.Result:
+        """Run a command here as :meth:`run` does, but on a host that is up already: looking starts nothing.
+
+        Raises LabError if the host is not up, CommandError, TimeoutError.
+        """
+        return remote.run(self.name, self._agent, command, input=None, cwd="/", env={}, check=True, timeout=timeout)
+
     def stream(self, command: remote.Command, on_stdout: Callable[[bytes], object], on_stderr: Callable[[bytes], object]) -> int:
         """Run a command here, handing on its output as it comes; returns its exit status."""
         self.lab.ensure(self.name)

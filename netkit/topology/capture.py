@@ -1,0 +1,78 @@
+"""Take a topology of a lab: every host is read on that host, all at once, and answers in JSON."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from netkit.errors import CommandError, LabError
+from netkit.lab.lab import Lab
+from netkit.lab.lab import Node as Host
+from netkit.lab.spec import ROOT
+from netkit.topology.build import build_node
+from netkit.topology.build_engine import build_members, build_services
+from netkit.topology.model import Lan, Node, Service, SwarmMember, Topology
+
+PATIENCE = 30.0  # seconds for a host to tell what it sees
+COLLECT = f"import sys; sys.path.insert(0, {ROOT!r}); from netkit.topology.collect.main import main; main()"
+UP = ("ready", "reachable", "failed")  # a host whose engine failed can still be looked at
+WHY = {"idle": "not started yet", "starting": "just starting", "down": "switched off"}
+
+
+def capture(*nodes: str, lab: Lab | None = None) -> Topology:
+    """The network of the lab as kernels and engines have it now.
+
+    ``nodes`` names the hosts to look at (all of them unless told), ``lab`` another lab than the one
+    this process lives in. Looking changes nothing and starts nothing: a host that is not up is in
+    the topology, and says so. Works in a notebook cell, whose thread runs an event loop.
+
+    Raises LabError outside of a lab, or for a host it does not have.
+    """
+    lab = lab or _find_lab()
+    hosts = [lab[name] for name in nodes] if nodes else [lab[name] for name in lab.facts["addresses"]]
+    states = lab.states()
+    with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
+        answers = list(pool.map(lambda host: _read_host(host, states[host.name]), hosts))
+    found, services = _add_swarm([node for node, _ in answers], [engine for _, engine in answers])
+    return Topology(nodes=tuple(found), services=services, lan=Lan(subnet=ipaddress.ip_network(lab.facts["lan"])))
+
+
+def _find_lab() -> Lab:
+    from netkit.lab.current import current_lab
+
+    return current_lab()
+
+
+def _read_host(host: Host, state: str) -> tuple[Node, dict]:
+    """A host as a node, and what its engine said; a host that cannot be read is a node that says why."""
+    is_docker = host.name in host.lab.nodes
+    if state not in UP:
+        return Node(name=host.name, address=host.address, state="idle" if state == "idle" else "down", trouble=WHY[state]), {}
+    words = [sys.executable, "-I", "-S", "-c", COLLECT, *([] if is_docker else ["-"])]
+    try:
+        facts = json.loads(host.observe(words, PATIENCE).stdout)
+    except CommandError as error:
+        return Node(name=host.name, address=host.address, trouble=_last_line(error.stderr)), {}
+    except (LabError, TimeoutError, ValueError) as error:
+        return Node(name=host.name, address=host.address, state="down", trouble=str(error)), {}
+    return build_node(host.name, facts, host.address), facts["engine"] or {}
+
+
+def _last_line(text: str) -> str:
+    return "its network could not be read: " + (text.strip().splitlines() or ["no reason given"])[-1]
+
+
+def _add_swarm(nodes: Iterable[Node], engines: Iterable[dict]) -> tuple[list[Node], tuple[Service, ...]]:
+    """What a manager knows of all: each node's part in the swarm, and the services."""
+    engines = list(engines)
+    manager = next((engine for engine in engines if engine.get("role") == "manager"), None)
+    members = build_members(manager) if manager else {}
+    found = []
+    for node, engine in zip(nodes, engines, strict=True):
+        alone = SwarmMember(role="worker") if engine.get("role") == "worker" else None
+        found.append(replace(node, swarm=members.get(node.name, alone)))
+    return found, build_services(manager) if manager else ()

@@ -1,0 +1,65 @@
+"""Every network namespace of a machine: the engine's, hand-made ones, and those only a process holds."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+
+_MOUNTED = re.compile(r"net:\[(\d+)\]$")
+
+
+@dataclass
+class Found:
+    """A namespace: its inode, a path that opens it, the files it is mounted on, the processes in it."""
+
+    inode: int
+    opener: str
+    paths: list[str] = field(default_factory=list)
+    pids: list[int] = field(default_factory=list)
+
+
+def find_namespaces(proc: str = "/proc") -> dict[int, Found]:
+    """All network namespaces that a mounted file or a process leads to, by inode; the own one first.
+
+    What is held only by a socket or by an interface's number of it cannot be found by anyone.
+    """
+    own = os.stat(f"{proc}/self/ns/net").st_ino
+    found = {own: Found(own, f"{proc}/self/ns/net")}
+    for inode, path in _read_mounted(proc):
+        found.setdefault(inode, Found(inode, path)).paths.append(path)
+    for pid in sorted(int(name) for name in os.listdir(proc) if name.isdecimal()):
+        inode = read_inode(pid, proc)
+        if inode:
+            found.setdefault(inode, Found(inode, f"{proc}/{pid}/ns/net")).pids.append(pid)
+    return found
+
+
+def read_inode(pid: int, proc: str = "/proc") -> int:
+    """The inode of a process's network namespace, or 0 if it has gone."""
+    try:
+        return int(os.readlink(f"{proc}/{pid}/ns/net")[5:-1])
+    except OSError:
+        return 0
+
+
+def read_command(pid: int, proc: str = "/proc") -> str:
+    """A process's short name, or "" if it has gone."""
+    try:
+        with open(f"{proc}/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\n")
+    except OSError:
+        return ""
+
+
+def _read_mounted(proc: str) -> list[tuple[int, str]]:
+    """Inode and path of every mounted namespace file (proc_pid_mountinfo(5))."""
+    with open(f"{proc}/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        lines = [line.split(" ", 5) for line in file if " net:[" in line]
+    roots = ((_MOUNTED.match(fields[3]), _unescape(fields[4])) for fields in lines)
+    return [(int(match[1]), path) for match, path in roots if match]
+
+
+def _unescape(path: str) -> str:
+    """mountinfo writes blank, tab, newline and backslash in octal."""
+    return re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), path)
