@@ -64,6 +64,18 @@ def _build_parser() -> argparse.ArgumentParser:
     on.add_argument("node")
     on.set_defaults(action=_on)
 
+    topology = commands.add_parser("topology", help="from inside a lab, its network as text, JSON or a picture")
+    topology.add_argument(
+        "--format", default=None, metavar="FORMAT", help="text (the default), json, png, svg or dot; FILE's ending tells, too"
+    )
+    topology.add_argument("-o", "--output", metavar="FILE", help="where to write it (standard output without)")
+    topology.add_argument("--node", help="only this host")
+    topology.add_argument("--focus", action="append", default=[], metavar="CONTAINER", help="only this container and what it is joined to")
+    topology.add_argument(
+        "--show", default="addresses", metavar="WHAT,…", help="addresses (the default), macs, rules, routes …; all for all"
+    )
+    topology.set_defaults(action=_topology)
+
     ps = commands.add_parser("ps", help="labs now open")
     ps.add_argument("--json", action="store_true")
     ps.set_defaults(action=_ps)
@@ -112,6 +124,16 @@ def _shell(options: argparse.Namespace) -> int:
     from netkit.shells import enter_shell
 
     return enter_shell(options)
+
+
+def _topology(options: argparse.Namespace) -> int:
+    from netkit.topology.capture import capture
+    from netkit.topology.export import choose_format, export, write_output
+
+    form = choose_format(options.format, options.output)
+    show = tuple(word for word in options.show.split(",") if word)
+    write_output(export(capture(), form, show=show, node=options.node, focus=options.focus), form, options.output)
+    return 0
 
 
 def _ps(options: argparse.Namespace) -> int:

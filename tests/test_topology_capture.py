@@ -16,6 +16,7 @@ from netkit.lab.lab import open_lab
 from netkit.topology.capture import capture
 from netkit.topology.model import Topology
 from tests import oracles
+from tests.kernels import wait_for
 from tests.swarms import form_swarm
 
 MODES = """
@@ -302,7 +303,7 @@ def test_an_engine_or_a_node_that_is_down_is_told_as_such():
         lab["node1"].run("docker run -d --name c1 busybox sleep 1000")
         lab["node1"].run("pkill -9 dockerd; ip netns add red")
         lab.kill("node2")
-        lab.states()
+        assert wait_for(lambda: lab.states()["node2"] == "down")
         topology = capture(lab=lab)
         one, two, three = (topology.node(name) for name in lab.nodes)
         assert one.state == "up" and one.engine.state == "down" and "engine is not running" in one.engine.trouble
@@ -359,7 +360,7 @@ def test_random_labs_are_captured_as_they_are(seeded):
 def _random_commands(random) -> list[str]:
     networks = [f"net{number}" for number in range(random.randint(0, 3))]
     commands = [
-        f"docker network create {random.choice(['', '--internal', '--ipv6 --subnet fd00:%x::/64' % random.randrange(1, 9999)])} {name}"
+        f"docker network create {random.choice(['', '--internal', f'--ipv6 --subnet fd00:{random.randrange(1, 9999):x}::/64'])} {name}"
         for name in networks
     ]
     names: list[str] = []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 from netkit.topology.build_engine import build_containers, build_networks
 from netkit.topology.firewall import calc_firewall
@@ -25,6 +27,10 @@ from netkit.topology.model import (
     Vxlan,
 )
 
+# the same few addresses stand in hundreds of rows
+read_ip, read_interface, read_subnet = (
+    functools.lru_cache(4096)(read) for read in (ipaddress.ip_address, ipaddress.ip_interface, ipaddress.ip_network)
+)
 RESOLVER = ipaddress.ip_address("127.0.0.11")
 # libnetwork, osl.GenerateKey: twelve characters of "EPOCH-NETWORKID" for an overlay's namespace
 OVERLAY = re.compile(r"\d+-([0-9a-z]{6,10})")
@@ -111,17 +117,21 @@ KINDS = {"lb": "load-balancer", "netns": "named", "ingress_sbox": "ingress"}
 
 def _build_namespace(facts: dict, places: Places) -> NetworkNamespace:
     inode = facts["inode"]
+    addresses: dict[int, list[str]] = {}
+    for index, text in facts["addresses"]:
+        addresses.setdefault(index, []).append(text)
+    vteps = {link["index"] for link in facts["links"] if link["kind"] == "vxlan"}
     name = places.names[inode]
     word = name.partition(" ")[0]
     return NetworkNamespace(
         name=name,
         kind=KINDS.get(word, word),
-        interfaces=tuple(_build_interface(link, facts, places) for link in facts["links"]),
+        interfaces=tuple(_build_interface(link, inode, addresses.get(link["index"], ()), places) for link in facts["links"]),
         routes=tuple(_build_route(row, places.name(inode, row["index"])) for row in facts["routes"] if _is_known(row, facts, places)),
         neighbours=tuple(
             _build_neighbour(row, places.name(inode, row["index"])) for row in facts["neighbours"] if _is_known(row, facts, places)
         ),
-        forwarding=tuple(_build_entry(row, facts, places) for row in facts["forwarding"] if _is_forwarding(row, facts, places)),
+        forwarding=tuple(_build_entry(row, facts, places) for row in facts["forwarding"] if _is_forwarding(row, inode, vteps, places)),
         firewall=calc_firewall(facts["rules"]),
         forwards_packets=facts["forwards"],
         resolver=RESOLVER if facts["resolver"] else None,
@@ -135,8 +145,7 @@ def _is_known(row: dict, facts: dict, places: Places) -> bool:
     return not row["index"] or places.name(facts["inode"], row["index"]) is not None
 
 
-def _build_interface(link: dict, facts: dict, places: Places) -> Interface:
-    inode, index = facts["inode"], link["index"]
+def _build_interface(link: dict, inode: int, addresses: Iterable[str], places: Places) -> Interface:
     return Interface(
         name=link["name"],
         kind=link["kind"],
@@ -144,7 +153,7 @@ def _build_interface(link: dict, facts: dict, places: Places) -> Interface:
         mtu=link["mtu"],
         up=link["up"],
         state=link["state"],
-        addresses=tuple(ipaddress.ip_interface(text) for number, text in facts["addresses"] if number == index),
+        addresses=tuple(map(read_interface, addresses)),
         master=places.name(inode, link["master"]),
         peer=places.end(link["peer"]),
         parent=places.end(link.get("parent")),
@@ -153,12 +162,12 @@ def _build_interface(link: dict, facts: dict, places: Places) -> Interface:
         vlan=link.get("vlan"),
         bridge=Bridge(**link["bridge"]) if "bridge" in link else None,
         port=BridgePort(**link["port"]) if "port" in link else None,
-        index=index,
+        index=link["index"],
     )
 
 
 def _ip(text: str | None) -> Ip | None:
-    return ipaddress.ip_address(text) if text else None
+    return read_ip(text) if text else None
 
 
 def _build_vxlan(facts: dict) -> Vxlan:
@@ -167,7 +176,7 @@ def _build_vxlan(facts: dict) -> Vxlan:
 
 def _build_route(row: dict, interface: str | None) -> Route:
     return Route(
-        destination=ipaddress.ip_network(row["destination"]),
+        destination=read_subnet(row["destination"]),
         interface=interface,
         gateway=_ip(row["gateway"]),
         source=_ip(row["source"]),
@@ -179,15 +188,14 @@ def _build_route(row: dict, interface: str | None) -> Route:
 
 
 def _build_neighbour(row: dict, interface: str | None) -> Neighbour:
-    return Neighbour(address=ipaddress.ip_address(row["address"]), interface=interface or "", mac=row["mac"], state=row["state"])
+    return Neighbour(address=read_ip(row["address"]), interface=interface or "", mac=row["mac"], state=row["state"])
 
 
-def _is_forwarding(row: dict, facts: dict, places: Places) -> bool:
+def _is_forwarding(row: dict, inode: int, vteps: set[int], places: Places) -> bool:
     """Whether a row belongs to a bridge or a VTEP: other devices list here which groups they hear."""
-    if not _is_known(row, facts, places) or not row["index"]:
+    if places.name(inode, row["index"]) is None:
         return False
-    kinds = {link["index"]: link["kind"] for link in facts["links"]}
-    return bool(row["master"] and places.name(facts["inode"], row["master"])) or (row["own"] and kinds[row["index"]] == "vxlan")
+    return bool(places.name(inode, row["master"])) or (row["own"] and row["index"] in vteps)
 
 
 def _build_entry(row: dict, facts: dict, places: Places) -> ForwardingEntry:

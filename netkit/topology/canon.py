@@ -30,6 +30,8 @@ from netkit.topology.model import (
 # libnetwork: netutils.GenerateIfaceName("veth", 7); osl numbers those it moves into an overlay's namespace
 DRAWN_VETH = re.compile(r"veth[0-9a-f]{7}")
 NUMBERED_VETH = re.compile(r"veth[0-9]+")
+# swarmkit: the service's name, the slot or the node's id, and the task's id (identity.NewID: 25 digits of base 36)
+DRAWN_TASK = re.compile(r".+\.[0-9a-z]+\.[0-9a-z]{25}")
 DRAWN_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
 
 
@@ -53,8 +55,8 @@ class _Names:
 def calc_container_names(node: Node) -> dict[str, str]:
     """What to call those containers of a node that are a swarm's tasks: {"hello.1.p4e7…": "hello.1"}."""
     names: dict[str, str] = {}
-    for container in node.containers:
-        if container.task and container.name.startswith(container.task.split(".")[0] + "."):
+    for container in sorted(node.containers, key=lambda each: each.sandbox is None):  # those that run first
+        if container.task and DRAWN_TASK.fullmatch(container.name):
             taken = sum(name == container.task or name.startswith(f"{container.task} #") for name in names.values())
             names[container.name] = f"{container.task} #{taken + 1}" if taken else container.task
     return names
@@ -75,7 +77,8 @@ def calc_names(node: Node, namespace: NetworkNamespace) -> dict[str, str]:
         peer = interface.peer
         if interface.kind == "veth" and peer and drawn and drawn.fullmatch(interface.name):
             other = _rename_stack(peer.namespace, containers)
-            names[interface.name] = f"veth of {other.partition(' ')[2] or other} {peer.interface}"
+            # a load balancer or a process may be called like a container: only containers go without the word for their kind
+            names[interface.name] = f"veth of {other.removeprefix('container ')} {peer.interface}"
         elif interface.name in bridges and DRAWN_BRIDGE.fullmatch(interface.name):
             names[interface.name] = f"bridge of {bridges[interface.name]}"
     return names

@@ -23,7 +23,12 @@ def to_json(value: object, indent: int | None = None) -> str:
 
 def from_json(cls: type, text: str) -> typing.Any:
     """An instance of the dataclass ``cls``; raises ValueError naming the place of what does not fit."""
-    return _decode(cls, json.loads(text), cls.__name__)
+    try:
+        return _decode(cls, json.loads(text), cls.__name__)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{cls.__name__}: this is no JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{cls.__name__}: this is nested too deep") from None
 
 
 def _encode(value: object) -> object:
@@ -60,6 +65,8 @@ def _decode_union(choices: tuple, value: typing.Any, place: str) -> typing.Any:
         return None
     for kind, parse in ADDRESSES.items():
         if kind in choices:
+            if not isinstance(value, str):  # ipaddress would make an address of any number
+                raise ValueError(f"{place}: {value!r} is no address")
             try:
                 return parse(value)
             except ValueError as error:

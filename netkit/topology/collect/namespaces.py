@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 
 _MOUNTED = re.compile(r"net:\[(\d+)\]$")
 
 
-@dataclass
 class Found:
     """A namespace: its inode, a path that opens it, the files it is mounted on, the processes in it."""
 
-    inode: int
-    opener: str
-    paths: list[str] = field(default_factory=list)
-    pids: list[int] = field(default_factory=list)
+    def __init__(self, inode: int, opener: str) -> None:
+        self.inode, self.opener = inode, opener
+        self.paths: list[str] = []
+        self.pids: list[int] = []
 
 
 def find_namespaces(proc: str = "/proc") -> dict[int, Found]:

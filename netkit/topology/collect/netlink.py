@@ -36,6 +36,9 @@ ROUTE_KINDS |= {9: "throw", 10: "nat"}
 SCOPES = {0: "universe", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 NEIGHBOUR_STATES = {1: "incomplete", 2: "reachable", 4: "stale", 8: "delay", 16: "probe", 32: "failed", 64: "noarp", 128: "permanent"}
 
+PATIENCE = 10  # seconds for the kernel to answer
+BUFFER = bytearray(1 << 17)  # more than the kernel writes at once (netlink_recvmsg: 32 kB, or one message)
+
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _U32 = struct.Struct("=I")
@@ -53,7 +56,8 @@ class Tables:
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-        self._socket.settimeout(10)
+        # not settimeout(): Python would then poll before every call
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", PATIENCE, 0))
 
     def close(self) -> None:
         self._socket.close()
@@ -105,13 +109,15 @@ class Tables:
         self._socket.send(_message(RTM_GETNSID, NLM_F_REQUEST, b"\0\0\0\0" + _attribute(NETNSA_NSID, struct.pack("=i", number))))
         return all(kind != NLMSG_ERROR for kind, _, _ in self._receive())
 
-    def _receive(self) -> Iterator[tuple[int, int, bytes]]:
-        data = self._socket.recv(1 << 18)
-        place = 0
-        while place < len(data):
+    def _receive(self) -> list[tuple[int, int, bytes]]:
+        """The messages of one read: their kind, flags and body."""
+        data = bytes(memoryview(BUFFER)[: self._socket.recv_into(BUFFER)])
+        messages, place, end = [], 0, len(data)
+        while place < end:
             length, kind, flags, _, _ = _HEADER.unpack_from(data, place)
-            yield kind, flags, data[place + 16 : place + length]
+            messages.append((kind, flags, data[place + 16 : place + length]))
             place += (length + 3) & ~3
+        return messages
 
     def _dump(self, request: int, body: bytes) -> list[bytes]:
         """The bodies of a table's rows; asks again, a few times, when it changed while being read."""

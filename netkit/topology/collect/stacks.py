@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass, field
 
 from netkit.lab.inside.syscalls import NEWNET, setns
 from netkit.topology.collect.namespaces import Found, find_namespaces, read_command
@@ -19,24 +18,22 @@ from netkit.topology.collect.rules import Listing
 
 ATTEMPTS = 4
 # seconds in which a namespace that is held by nothing but the exit of its last user is gone; one that
-# outlasts them is elsewhere. A cable that carries an address is in use, and not waited for
+# outlasts them is elsewhere
 PAUSES = (0.002, 0.005, 0.01, 0.02, 0.04, 0)
-RESOLVER = "0B00007F:"  # 127.0.0.11 as /proc/net/udp writes it on little-endian machines
-RESOLVER_BIG = "7F00000B:"
+RESOLVER = b"0B00007F:"  # 127.0.0.11 as /proc/net/udp writes it on little-endian machines
+RESOLVER_BIG = b"7F00000B:"
 
 Place = tuple[int, int]  # a namespace's inode, an interface's number
 
 
-@dataclass
 class Stack:
     """One namespace, open: its socket and its descriptor keep it reachable until all is read."""
 
-    found: Found
-    fd: int
-    tables: Tables
-    links: dict[int, dict] = field(default_factory=dict)
-    facts: dict = field(default_factory=dict)
-    listing: Listing | None = None
+    def __init__(self, found: Found, fd: int, tables: Tables) -> None:
+        self.found, self.fd, self.tables = found, fd, tables
+        self.links: dict[int, dict] = {}
+        self.facts: dict = {}
+        self.listing: Listing | None = None
 
     def read_links(self) -> None:
         self.links = {link["index"]: link for link in self.tables.read_links()}
@@ -60,10 +57,10 @@ class Stacks:
                 self._open[inode].found = found
             else:
                 with contextlib.suppress(OSError):  # it has vanished since it was found
-                    self._read(found)
+                    self._read_one(found)
         setns(self._own, NEWNET)
 
-    def _read(self, found: Found) -> None:
+    def _read_one(self, found: Found) -> None:
         fd = os.open(found.opener, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if os.fstat(fd).st_ino != found.inode:
@@ -84,7 +81,7 @@ class Stacks:
         for _ in range(ATTEMPTS):
             self._peers = self._find_peers()
             known = len(self._open)
-            if self._find_loose_ends():
+            if self._find_doubtful_ends():
                 self.read()  # a namespace may have been made since
             doubtful = {inode for pair in self._find_misfits() for inode, _ in pair}
             if not doubtful and len(self._open) == known:
@@ -96,7 +93,7 @@ class Stacks:
             for stack, link in self._find_loose_ends():
                 if link["nsid"] is None or not stack.tables.is_alive(link["nsid"]):
                     del stack.links[link["index"]]  # going down together with the namespace of its other end
-            if all(_has_address(stack, link) for stack, link in self._find_loose_ends()):
+            if not self._find_doubtful_ends():
                 break
             time.sleep(pause)
         while misfits := self._find_misfits():  # each one dropped may leave another without its other end
@@ -111,6 +108,10 @@ class Stacks:
             for index, link in stack.links.items()
             if link["kind"] == "veth" and (inode, index) not in self._peers
         ]
+
+    def _find_doubtful_ends(self) -> list[tuple[Stack, dict]]:
+        """Loose ends that may be on their way in or out: a cable that carries an address is in use."""
+        return [(stack, link) for stack, link in self._find_loose_ends() if not _has_address(stack, link)]
 
     def _find_peers(self) -> dict[Place, Place]:
         """Other ends, asked for where most veths are first: each answer tells both directions."""
@@ -181,7 +182,7 @@ def _read_facts(stack: Stack) -> dict:
         facts["forwarding"] = tables.read_forwarding()
     if not stack.facts:
         facts["resolver"] = _has_resolver()
-        facts["forwards"] = _read_text("/proc/sys/net/ipv4/ip_forward").strip() == "1"
+        facts["forwards"] = _read("/proc/sys/net/ipv4/ip_forward").strip() == b"1"
     return facts
 
 
@@ -197,13 +198,20 @@ def _may_have_rules(found: Found) -> bool:
 
 def _has_resolver() -> bool:
     """Whether somebody serves 127.0.0.11 in the namespace of the thread: the engine's embedded DNS server."""
-    text = _read_text("/proc/thread-self/net/udp")
+    text = _read("/proc/thread-self/net/udp")
     return RESOLVER in text or RESOLVER_BIG in text
 
 
-def _read_text(path: str) -> str:
+def _read(path: str) -> bytes:
+    """A short file of the kernel's, or nothing."""
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return ""
+        return b""
+    try:
+        parts = []
+        while part := os.read(fd, 1 << 16):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)

@@ -1,0 +1,127 @@
+"""Which bar lies in which lane below (or above) a row of boxes, how far it reaches, and where its label stands.
+
+The lanes of a row are counted from the farthest one, 0, towards the boxes: a wire to lane 0 passes every
+other lane, so that a bar may be crossed by the wires of those in lower-numbered lanes, and its label not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, permutations
+
+MARGIN = 13.0  # how far a bar reaches beyond its outermost wire
+CLEAR = 6.0  # between a label and a wire that passes
+APART = 12.0  # between two bars in a lane
+MOST = 4  # bars whose every order is tried
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A bar that is wanted: its net's key, the x of its wires, its label's width; an x it has to reach, and one its label must not."""
+
+    key: str
+    xs: tuple[float, ...]
+    width: float
+    height: float
+    reach: float | None = None
+    clear: float = float("-inf")
+    short: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A bar with its place: from ``x0`` to ``x1`` in ``lane``; its label has ``room`` from ``label_x`` on."""
+
+    need: Need
+    x0: float
+    x1: float
+    label_x: float
+    room: float
+    lane: int = 0
+    crossings: tuple[float, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key of its net."""
+        return self.need.key
+
+
+def calc_lanes(needs: Iterable[Need], left: float, right: float) -> tuple[Arm, ...]:
+    """The bars in their lanes, within ``left`` and, unless labels need more, ``right``: few lanes, few crossings."""
+    wired = sorted((need for need in needs if need.xs), key=lambda need: (need.xs[0], need.xs[-1], need.key))
+    bare = [need for need in needs if not need.xs]
+    orders = permutations(wired) if len(wired) <= MOST else [wired, sorted(wired, key=lambda need: need.xs[0] - need.xs[-1])]
+    arms = min((_place(order, left, right) for order in orders), key=_calc_cost)
+    for need in bare:
+        arms = _place_bare(need, arms, left, right)
+    return tuple(sorted((_cross(arm, arms) for arm in arms), key=lambda arm: (-arm.lane, arm.x0)))
+
+
+def _calc_cost(arms: Sequence[Arm]) -> tuple:
+    crossed = sum(len(_cross(arm, arms).crossings) for arm in arms)
+    lanes = max((arm.lane for arm in arms), default=0)
+    return (60 * lanes + 40 * crossed + max((arm.x1 for arm in arms), default=0), tuple((arm.lane, arm.key) for arm in arms))
+
+
+def _cross(arm: Arm, arms: Iterable[Arm]) -> Arm:
+    xs = {x for other in arms if other.lane < arm.lane for x in other.need.xs if arm.x0 < x < arm.x1}
+    return replace(arm, crossings=tuple(sorted(xs)))
+
+
+def _place(order: Sequence[Need], left: float, right: float) -> list[Arm]:
+    arms: list[Arm] = []
+    for need in order:
+        lane = 0
+        while (arm := _try(need, lane, arms, left, right)) is None:
+            lane += 1
+        arms.append(arm)
+    return arms
+
+
+def _try(need: Need, lane: int, arms: Sequence[Arm], left: float, right: float) -> Arm | None:
+    """The bar in this lane, or None if it would touch another one or send a wire through a label."""
+    crossings = sorted({x for arm in arms if arm.lane < lane for x in arm.need.xs})
+    mine = fit(need, crossings, left, right)
+    for arm in arms:
+        if arm.lane == lane and mine.x0 - APART < arm.x1 and arm.x0 - APART < mine.x1:
+            return None
+        if arm.lane > lane and any(arm.label_x - CLEAR < x < arm.label_x + arm.need.width + CLEAR for x in need.xs):
+            return None
+    return replace(mine, lane=lane)
+
+
+def fit(need: Need, crossings: Sequence[float], left: float, right: float) -> Arm:
+    """How far a bar has to reach so that its label has room beside the wires that cross it."""
+    x0, x1 = min(need.xs) - MARGIN, max(need.xs) + MARGIN
+    if need.width == 0:
+        return Arm(need, min(need.xs), max(need.xs), x0, 0)
+    if need.reach is not None:
+        x0, x1 = min(x0, need.reach), max(x1, need.reach)
+    elif not any(x1 - need.width < x < x0 + need.width for x in crossings):
+        # too narrow, and nothing in the way: it grows on both sides
+        x0 = max(min(x0, x0 - (need.width - x1 + x0) / 2, right - need.width), min(left, x0))
+        x1 = max(x1, x0 + need.width)
+    start = max(x0, need.clear)
+    edges = [start - CLEAR, *(x for x in crossings if start < x < x1), x1 + CLEAR]
+    for begin, end in pairwise(edges):
+        if end - begin - 2 * CLEAR >= need.width - 0.01:
+            return Arm(need, x0, x1, begin + CLEAR, end - begin - 2 * CLEAR)
+    begin = edges[-2] + CLEAR
+    while any(begin - CLEAR < x < begin + need.width + CLEAR for x in crossings):
+        begin = min(x for x in crossings if begin - CLEAR < x < begin + need.width + CLEAR) + CLEAR + 0.01
+    return Arm(need, x0, max(x1, begin + need.width), begin, need.width)
+
+
+def _place_bare(need: Need, arms: list[Arm], left: float, right: float) -> list[Arm]:
+    """The bars with one more that no wire ends at: where there is room for it, else in a lane of its own."""
+    lanes = max((arm.lane for arm in arms), default=-1) + 1
+    for lane in range(lanes) if need.reach is None else ():
+        below = [x for arm in arms if arm.lane < lane for x in arm.need.xs]
+        starts = [left, *(arm.x1 + APART for arm in arms if arm.lane == lane), *(x + CLEAR for x in below)]
+        for x in sorted(start for start in starts if start >= left and start + need.width <= right):
+            free = all(arm.x1 + APART <= x or x + need.width + APART <= arm.x0 for arm in arms if arm.lane == lane)
+            if free and not any(x - CLEAR < wire < x + need.width + CLEAR for wire in below):
+                return [*arms, Arm(need, x, x + need.width, x, need.width, lane)]
+    x = left if need.reach is None else min(left, need.reach)
+    return [*(replace(arm, lane=arm.lane + 1) for arm in arms), Arm(need, x, left + need.width, left, need.width)]

@@ -1,0 +1,94 @@
+"""`netkit topology` and a notebook's cell show the network of the lab they run in."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+
+import pytest
+
+from netkit.lab.lab import open_lab
+from netkit.topology.model import Topology
+from tests.conftest import NETKIT
+from tests.kernels import kernel
+
+NETS = "docker network create web >/dev/null; docker run -d --name shop --network web busybox sleep 1000 >/dev/null"
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """A lab with one container on a network of its own."""
+    with open_lab(2, label="tests") as lab:
+        lab["node1"].run(NETS)
+        yield lab["node1"]
+
+
+def test_every_format_reaches_standard_output(shop):
+    """Text, JSON, PNG, SVG and DOT: each is what it says it is, and names the container."""
+    assert "shop" in shop.run("netkit topology").stdout
+    topology = Topology.from_json(shop.run("netkit topology --format json").stdout)
+    assert topology.node("node1").container("shop")
+    assert shop.run("netkit topology --format text").stdout == topology.text() + "\n"
+    svg = shop.run("netkit topology --format svg").stdout
+    assert svg.startswith("<?xml") and "shop" in svg
+    assert "graph" in shop.run("netkit topology --format dot").stdout.splitlines()[0]
+    assert shop.run("netkit topology --format png | head -c 8 | od -An -c").stdout.split()[1:4] == ["P", "N", "G"]
+
+
+def test_a_file_gets_the_format_of_its_ending(shop):
+    """-o FILE writes the file, whole, in the format its ending tells."""
+    shop.run("cd /tmp && netkit topology -o a.svg && netkit topology -o a.json && netkit topology --format text -o a.out")
+    assert shop.run("head -c 5 /tmp/a.svg").stdout == "<?xml"
+    assert json.loads(shop.run("cat /tmp/a.json").stdout)["nodes"]
+    assert "shop" in shop.run("cat /tmp/a.out").stdout
+    assert shop.run("ls /tmp | grep -c part", check=False).stdout == "0\n"
+
+
+def test_a_part_can_be_asked_for(shop):
+    """One host, or one container and what it hangs on."""
+    assert "node2" not in shop.run("netkit topology --node node1").stdout.replace("node2 .2", "")
+    shop.run("docker run -d --name other busybox sleep 1000")
+    focused = shop.run("netkit topology --focus shop").stdout
+    shop.run("docker rm -f other")
+    assert "shop" in focused and "other" not in focused
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        ("--format pdf", "there is no format 'pdf': it is one of text, json, png, svg, dot"),
+        ("--node node7", "node7"),
+        ("--focus nobody", "nobody"),
+        ("--show colours", "colours"),
+        ("--show colours --format png", "colours"),
+        ("-o /nowhere/a.txt", "/nowhere/a.txt could not be written: No such file or directory"),
+    ],
+)
+def test_a_mistake_is_one_sentence(shop, arguments, expected):
+    """What is asked for and not there is named; no traceback, status 2, and no file is left."""
+    done = shop.run(f"netkit topology {arguments}", check=False)
+    assert done.status == 2 and done.stdout == ""
+    assert done.stderr.startswith("netkit: ") and expected in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_outside_of_a_lab_the_command_says_so():
+    """It looks at labs, never at the machine."""
+    done = subprocess.run([NETKIT, "topology"], capture_output=True, text=True)
+    assert done.returncode == 2 and "there is no lab to be reached here" in done.stderr
+
+
+def test_a_cell_shows_figure_and_text():
+    """`netkit.capture()` as a cell's last line: a picture, its text beside it, in a kernel whose loop runs."""
+    with kernel() as (_, client):
+        shown = {}
+
+        def hear(message: dict) -> None:
+            if message["msg_type"] in ("execute_result", "error", "stream"):
+                shown[message["msg_type"]] = message["content"]
+
+        client.execute_interactive(f"!{NETS}\nimport netkit\nnetkit.capture()", timeout=60, output_hook=hear, allow_stdin=False)
+        assert shown.keys() == {"execute_result"}, shown
+        data = shown["execute_result"]["data"]
+        assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+        assert "shop" in data["text/plain"] and "172.18.0.2/16" in data["text/plain"]
