@@ -6,8 +6,7 @@ Labs of two nodes with 10 to 200 containers. "plain commands" is a loop of `ip -
 and neigh over the namespaces, and one `docker inspect`, on both nodes at once: it reads less than a
 capture does. "raw dumps" is a Python process on each node that enters every namespace and receives the
 same netlink tables without looking at them; it asks no engine and makes no topology, so it is the floor of
-a capture's "kernel side": the same processes reading the same tables, decoded, fitted together and
-written as JSON. Where the package plotnetcfg is installed, its picture
+a capture's "kernel side": the same tables read, decoded, fitted together and sent as JSON. Where the package plotnetcfg is installed, its picture
 of the same node is put beside ours into the output folder.
 """
 
@@ -26,7 +25,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from netkit.lab.lab import Lab, open_lab
-from netkit.topology.capture import COLLECT, capture
+from netkit.topology.capture import capture
+from netkit.topology.collector import Collector
 from netkit.topology.draw import draw, to_png
 from netkit.topology.model import Topology
 
@@ -97,11 +97,18 @@ def measure_captures(count: int, rounds: int) -> dict[str, float]:
         python = [sys.executable, "-I", "-S", "-c"]
         return {
             "capture": measure(lambda: capture(lab=lab), rounds),
-            "kernel side": measure(lambda: on_all(lab, [*python, COLLECT, "-"]), rounds),
+            "kernel side": measure_kernel_side(lab, rounds),
             "plain commands": measure(lambda: on_all(lab, PLAIN), max(3, rounds // 3)),
             "raw dumps": measure(lambda: on_all(lab, [*python, RAW]), rounds),
             "pyroute2": measure(lambda: on_all(lab, [sys.executable, "-c", LIBRARY]), max(3, rounds // 3)),
         }
+
+
+def measure_kernel_side(lab: Lab, rounds: int) -> float:
+    """What a capture reads of the kernel, on both nodes at once, without engine and model; in ms."""
+    collectors = [Collector(node, with_engine=False) for node in lab]
+    with ThreadPoolExecutor() as pool:
+        return measure(lambda: list(pool.map(Collector.ask, collectors)), rounds)
 
 
 def fill_notebook_lab(lab: Lab) -> None:

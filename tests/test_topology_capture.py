@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -310,6 +312,35 @@ def test_an_engine_or_a_node_that_is_down_is_told_as_such():
         assert one.namespace("netns red") and one.namespace("host").interface("docker0")
         assert (two.state, two.trouble, three.state, three.trouble) == ("down", "switched off", "idle", "not started yet")
         assert capture("node1", lab=lab) == capture("node1", lab=lab)
+
+
+def test_a_collector_that_dies_is_replaced():
+    """Whoever kills the process that reads a node, or switches the node off and on, gets the next capture all the same."""
+    with open_lab(2) as lab:
+        assert capture("node2", lab=lab).node("node2").namespace("host")
+        for signal in ("KILL", "TERM"):
+            lab["node2"].run(f"pkill -{signal} -x netkit-collect")
+            assert capture("node2", lab=lab).node("node2").namespace("host")
+        lab["node2"].run("docker run -d --name c1 busybox sleep 1000")
+        lab.kill("node2")
+        assert wait_for(lambda: lab.states()["node2"] == "down")
+        assert capture("node2", lab=lab).node("node2").state == "down"
+        lab["node2"].run("true")
+        assert capture("node2", lab=lab).node("node2").containers == ()
+
+
+def test_many_may_capture_at_once():
+    """Threads and forked children that capture the same lab get whole answers, and their own."""
+    with open_lab(1) as lab:
+        first = capture("node1", lab=lab)
+        with ThreadPoolExecutor(8) as pool:
+            assert all(each == first for each in pool.map(lambda _: capture("node1", lab=lab), range(40)))
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if capture("node1", lab=lab) == first else 1)
+        assert capture("node1", lab=lab) == first
+        assert os.waitpid(child, 0)[1] == 0
+        assert lab["node1"].run("pgrep -c -x netkit-collect").stdout == "1\n", "the child's own has ended with it"
 
 
 def test_iptables_of_the_older_kind_are_read_as_well():

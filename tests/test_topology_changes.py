@@ -41,7 +41,7 @@ def test_the_life_of_a_container(lab):
     text = around(lab, "docker network connect shop web").text()
     assert "eth1" in text and "172.18.0.2/16" in text and "container web appeared" not in text
     text = around(lab, "docker network disconnect shop web").text()
-    assert "eth1" in text and "vanished" in text
+    assert "container web left network shop" in text and "eth1" in text
     around(lab, "docker stop -t0 web")
     assert "container web vanished" in around(lab, "docker rm web").text()
     assert "network shop vanished" in around(lab, "docker network rm shop").text()

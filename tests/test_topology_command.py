@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
 from netkit.lab.lab import open_lab
 from netkit.topology.model import Topology
 from tests.conftest import NETKIT
-from tests.kernels import kernel
+from tests.kernels import kernel, wait_for
 
 NETS = "docker network create web >/dev/null; docker run -d --name shop --network web busybox sleep 1000 >/dev/null"
 
@@ -70,6 +71,52 @@ def test_a_mistake_is_one_sentence(shop, arguments, expected):
     done = shop.run(f"netkit topology {arguments}", check=False)
     assert done.status == 2 and done.stdout == ""
     assert done.stderr.startswith("netkit: ") and expected in done.stderr and done.stderr.count("\n") == 1
+
+
+HOSTILE = r"""
+docker run -d --name $(printf 'n%.0s' $(seq 200)) busybox sleep 1000
+ip netns add 'we ird<b>$x$'
+ip link add '$a_{1}<i>' type veth peer name '<script>' netns 'we ird<b>$x$'
+ip link add '\u202e"' type bridge
+printf '#!/bin/sh\nsleep 1000\n' > "/tmp/$(printf 'a\nb\033[31m')"; chmod +x /tmp/a*
+setsid unshare -n "$(ls -d /tmp/a*31m)" > /dev/null 2>&1 < /dev/null &
+sleep 0.3
+"""
+
+
+def test_names_meant_to_break_things_break_nothing():
+    """Markup, mathematics, quotes, control characters, 200 letters: every form tells them, as text."""
+    with open_lab(1) as lab:
+        node = lab["node1"]
+        node.run(HOSTILE)
+        topology = Topology.from_json(node.run("netkit topology --format json").stdout)
+        names = {namespace.title for namespace in topology.node("node1").namespaces}
+        assert "n" * 200 in names and "we ird<b>$x$" in names and any("\n" in name for name in names)
+        text = node.run("netkit topology --show all").stdout
+        assert "n" * 200 in text and all(line.isprintable() for line in text.splitlines())
+        svg = node.run("netkit topology --format svg").stdout
+        assert ElementTree.fromstring(svg).tag.endswith("svg") and "<script>" not in svg and "<b>" not in svg
+        for form in ("png", "dot"):
+            assert node.run(f"netkit topology --format {form} | wc -c").stdout.strip() > "1000"
+
+
+def test_what_is_down_is_drawn_and_told():
+    """An engine that was killed and a node that is switched off are said so, in every form."""
+    with open_lab(2) as lab:
+        lab["node1"].run("docker run -d --name c1 busybox sleep 1000; pkill -9 dockerd")
+        lab.kill("node2")
+        assert wait_for(lambda: lab.states()["node2"] == "down")
+        text = lab["node1"].run("netkit topology").stdout
+        assert "engine is not running" in text and "switched off" in text
+        for form in ("json", "png", "svg", "dot"):
+            lab["node1"].run(f"netkit topology --format {form} > /dev/null")
+
+
+def test_a_lab_without_any_container_is_drawn():
+    """There is something to see from the first moment."""
+    with open_lab(1) as lab:
+        assert "docker0" in lab["node1"].run("netkit topology").stdout
+        assert "docker0" in lab["node1"].run("netkit topology --format svg").stdout
 
 
 def test_outside_of_a_lab_the_command_says_so():

@@ -225,7 +225,7 @@ def test_dot_of_anything(seeded):
 def test_dot_has_what_joins_things():
     """Pairs, ports, parents and cables are edges."""
     text = to_dot(topologies.two_networks())
-    assert '"node1/container db/eth0" -- "node1/host/veth of db eth0" [label="veth pair", style=bold]' in text
+    assert '"node1/host/veth of db eth0" -- "node1/container db/eth0" [label="veth pair", style=bold]' in text
     assert '"node1/host/bridge of back" -- "node1/host/veth of db eth0" [label="port"]' in text
     assert '"LAN" -- "node1/host/eth0"' in text
     assert '"node1/host/eth0" -- "node1/container mac1/eth0" [label="macvlan in mode bridge", style=dashed]' in to_dot(topologies.macvlan())

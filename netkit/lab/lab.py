@@ -44,7 +44,8 @@ class Node:
         return f"<{self.name} {self.address}>"
 
     @property
-    def _agent(self) -> str:
+    def agent(self) -> str:
+        """The path of the socket through which commands are run here (see :mod:`netkit.lab.remote`)."""
         return f"{self.lab.shared}/{self.name}/agent.sock"
 
     @property
@@ -68,25 +69,18 @@ class Node:
         is false, LabError if the node is down, TimeoutError.
         """
         self.lab.ensure(self.name)
-        return remote.run(self.name, self._agent, command, input=input, cwd=os.getcwd(), env=env or {}, check=check, timeout=timeout)
-
-    def observe(self, command: remote.Command, timeout: float | None = None) -> remote.Result:
-        """Run a command here as :meth:`run` does, but on a host that is up already: looking starts nothing.
-
-        Raises LabError if the host is not up, CommandError, TimeoutError.
-        """
-        return remote.run(self.name, self._agent, command, input=None, cwd="/", env={}, check=True, timeout=timeout)
+        return remote.run(self.name, self.agent, command, input=input, cwd=os.getcwd(), env=env or {}, check=check, timeout=timeout)
 
     def stream(self, command: remote.Command, on_stdout: Callable[[bytes], object], on_stderr: Callable[[bytes], object]) -> int:
         """Run a command here, handing on its output as it comes; returns its exit status."""
         self.lab.ensure(self.name)
         with open(os.devnull, "rb") as nothing:
-            return remote.stream(self.name, self._agent, command, nothing.fileno(), on_stdout, on_stderr, os.getcwd(), {})
+            return remote.stream(self.name, self.agent, command, nothing.fileno(), on_stdout, on_stderr, os.getcwd(), {})
 
     def call(self, command: remote.Command) -> int:
         """Run a command here on the caller's own standard streams; returns its exit status."""
         self.lab.ensure(self.name)
-        return remote.call(self.name, self._agent, command, os.getcwd(), {})
+        return remote.call(self.name, self.agent, command, os.getcwd(), {})
 
     def shell(self, command: remote.Command = ("bash", "--login"), cwd: str | None = None) -> int:
         """A terminal here, relayed to the caller's own; returns the exit status."""
@@ -94,7 +88,7 @@ class Node:
 
         self.lab.ensure(self.name)
         env = {name: os.environ[name] for name in ("TERM", "LANG", "COLORTERM") if name in os.environ}
-        return open_shell(self.name, self._agent, command, cwd or os.getcwd(), env)
+        return open_shell(self.name, self.agent, command, cwd or os.getcwd(), env)
 
     @property
     def docker(self):
@@ -115,7 +109,7 @@ class Node:
     def pid(self) -> int:
         """The host's first process, as numbered where the caller is; raises LabError if it is down."""
         try:
-            with wire.connect(self._agent) as sock:
+            with wire.connect(self.agent) as sock:
                 return wire.peer_pid(sock)
         except OSError:
             raise LabError(f"{self.name} is down") from None

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-import json
-import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from netkit.errors import CommandError, LabError
+from netkit.errors import LabError
 from netkit.lab.lab import Lab
 from netkit.lab.lab import Node as Host
-from netkit.lab.spec import ROOT
 from netkit.topology.build import build_node
 from netkit.topology.build_engine import build_members, build_services
+from netkit.topology.collector import ask_collector
 from netkit.topology.model import Lan, Node, Service, SwarmMember, Topology
 
-PATIENCE = 30.0  # seconds for a host to tell what it sees
-COLLECT = f"import sys; sys.path.insert(0, {ROOT!r}); from netkit.topology.collect.main import main; main()"
 UP = ("ready", "reachable", "failed")  # a host whose engine failed can still be looked at
 WHY = {"idle": "not started yet", "starting": "just starting", "down": "switched off"}
 
@@ -52,18 +48,11 @@ def _read_host(host: Host, state: str) -> tuple[Node, dict]:
     is_docker = host.name in host.lab.nodes
     if state not in UP:
         return Node(name=host.name, address=host.address, state="idle" if state == "idle" else "down", trouble=WHY[state]), {}
-    words = [sys.executable, "-I", "-S", "-c", COLLECT, *([] if is_docker else ["-"])]
     try:
-        facts = json.loads(host.observe(words, PATIENCE).stdout)
-    except CommandError as error:
-        return Node(name=host.name, address=host.address, trouble=_last_line(error.stderr)), {}
-    except (LabError, TimeoutError, ValueError) as error:
+        facts = ask_collector(host, is_docker)
+    except LabError as error:
         return Node(name=host.name, address=host.address, state="down", trouble=str(error)), {}
     return build_node(host.name, facts, host.address), facts["engine"] or {}
-
-
-def _last_line(text: str) -> str:
-    return "its network could not be read: " + (text.strip().splitlines() or ["no reason given"])[-1]
 
 
 def _add_swarm(nodes: Iterable[Node], engines: Iterable[dict]) -> tuple[list[Node], tuple[Service, ...]]:

@@ -100,8 +100,9 @@ def _draw_interface(node: Node, namespace: NetworkNamespace, interface: Interfac
 def _join_pairs(picture: Topology) -> Iterator[str]:
     for end, interface in picture.ends():
         peer = interface.peer
-        # each pair is found from both ends, unless one is out of the picture
-        if peer and picture.at(peer) and (_id(end) < _id(peer) or picture.at(peer).peer != end):
+        far = picture.at(peer) if peer else None
+        # each pair is found from both ends: it is drawn from the one that is a bridge's port
+        if far and (far.peer != end or (not interface.master, _id(end)) < (not far.master, _id(peer))):
             yield _edge(_id(end), _id(peer), label=_label(["veth pair"]), style="bold")
 
 

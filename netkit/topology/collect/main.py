@@ -1,41 +1,55 @@
-"""One machine's network as JSON on standard output: run on that machine, as its root."""
+"""One machine's network as JSON on standard output: run on that machine, as its root.
+
+Starting Python takes longer than reading a small machine, so one process serves many captures.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import resource
 import sys
 import threading
 
+from netkit.lab.inside.syscalls import set_process_name
 from netkit.topology.collect.engine import SOCKET, read_engine
 from netkit.topology.collect.namespaces import read_inode
 from netkit.topology.collect.stacks import Stacks
 
 
 def main() -> None:
-    """Collect, and print; the engine's socket may be given as the only argument, "-" for no engine."""
-    gc.disable()  # nothing here lives long enough to be collected
-    json.dump(collect(sys.argv[1] if len(sys.argv) > 1 else SOCKET), sys.stdout, separators=(",", ":"))
+    """Print one line of JSON for each line read, until there is no more; without "--serve", one in all.
+
+    The last argument may be the engine's socket; "-" is for a machine without an engine.
+    """
+    words = [word for word in sys.argv[1:] if word != "--serve"]
+    engine_socket = words[0] if words else SOCKET
+    gc.disable()  # what a capture makes is freed when it is let go
+    _raise_limit()
+    set_process_name("netkit-collect")
+    for _ in sys.stdin if "--serve" in sys.argv else ("",):
+        sys.stdout.write(json.dumps(collect(engine_socket), separators=(",", ":")) + "\n")
+        sys.stdout.flush()
 
 
 def collect(engine_socket: str) -> dict:
     """Read kernel and engine side by side, then whatever has appeared between the two."""
-    _raise_limit()
     engine: dict = {}
     asking = threading.Thread(target=lambda: engine.update(read_engine(engine_socket)))
     if engine_socket != "-":
         asking.start()
-    stacks = Stacks()
-    stacks.read()
-    if engine_socket != "-":
-        asking.join()
-    for container in engine.get("containers", ()):
-        container["inode"] = read_inode(container["pid"]) if container["pid"] else 0
-    if any(container["inode"] and container["inode"] not in stacks for container in engine.get("containers", ())):
+    with contextlib.closing(Stacks()) as stacks:
         stacks.read()
-    stacks.fit()
-    return {"engine": engine or None, "namespaces": stacks.to_json()}
+        if engine_socket != "-":
+            asking.join()
+        containers = engine.get("containers", ())
+        for container in containers:
+            container["inode"] = read_inode(container["pid"]) if container["pid"] else 0
+        if any(container["inode"] and container["inode"] not in stacks for container in containers):
+            stacks.read()
+        stacks.fit()
+        return {"engine": engine or None, "namespaces": stacks.to_json()}
 
 
 def _raise_limit() -> None:
