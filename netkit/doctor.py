@@ -57,6 +57,7 @@ FEATURES = (
     Feature("bridge", "ip link add t0 type bridge", "no lab at all", _module("bridge")),
     Feature("veth", "ip link add t0 type veth peer name t1", "no lab at all", _module("veth")),
     Feature("vxlan", "ip link add t0 type vxlan id 5 dstport 4789 dev lo", "no overlay networks (notebook 05)", _module("vxlan")),
+    Feature("vlan", "ip link add t0 link eth0 type vlan id 5", "no VLAN devices, as parents of macvlan networks", _module("8021q")),
     Feature("macvlan", "ip link add t0 link eth0 type macvlan", "no macvlan networks (part of 04)", _module("macvlan")),
     Feature("ipvlan", "ip link add t0 link eth0 type ipvlan", "no ipvlan networks", _module("ipvlan")),
     Feature("dummy", "ip link add t0 type dummy", "no dummy interfaces", _module("dummy")),

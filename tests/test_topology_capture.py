@@ -125,6 +125,27 @@ def test_tables_are_those_of_the_plain_commands(full, tell, read):
     assert not wrong
 
 
+LIBRARY = """
+import json
+from pyroute2 import IPRoute
+with IPRoute() as route:
+    print(json.dumps([[link.get_attr(name) for name in ("IFLA_IFNAME", "IFLA_MTU", "IFLA_ADDRESS", "IFLA_LINK")]
+        + [link["index"], link.get(("linkinfo", "kind"))] for link in route.get_links()]))
+"""
+
+
+def test_an_independent_library_reads_the_same_links(full, taken):
+    """pyroute2 decodes the same messages to the same names, sizes, addresses, kinds and numbers of other ends."""
+    namespace = taken.node("node1").namespace("host")
+    found = {row[0]: row[1:] for row in json.loads(full["node1"].run([sys.executable, "-c", LIBRARY]).stdout)}
+    assert found.keys() == {interface.name for interface in namespace.interfaces}
+    for interface in namespace.interfaces:
+        mtu, mac, link, index, kind = found[interface.name]
+        assert (interface.mtu, interface.index) == (mtu, index) and interface.mac in (mac, "") and interface.kind in (kind, "loopback")
+        if interface.peer:
+            assert taken.at(interface.peer).index == link
+
+
 def test_both_ends_of_every_veth_pair_agree(full, taken):
     """An interface's peer names it in return, has the number the driver tells, and only the LAN's cables end outside."""
     oracles.check_references(taken)
