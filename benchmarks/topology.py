@@ -13,6 +13,7 @@ of the same node is put beside ours into the output folder.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import statistics
@@ -171,8 +172,11 @@ def main() -> None:
     print(f"2 nodes, 6 containers: capture {small['capture']:.0f} (target 80), figure {small['figure']:.0f} (target 500)")
     print(f"2 nodes, 40 containers: figure {measure_crowd(options.rounds):.0f} (target 1500)\n")
     print(f"{'containers':>10}{'capture':>10}{'plain commands':>20}{'pyroute2':>20}{'kernel side':>14}{'raw dumps':>20}")
-    for count in SIZES:
-        print(to_row(count, measure_captures(count, options.rounds)))
+    rows = {count: measure_captures(count, options.rounds) for count in SIZES}
+    for count, row in rows.items():
+        print(to_row(count, row))
+    steps = [f"{(rows[more]['capture'] - rows[less]['capture']) / (more - less):.2f}" for less, more in itertools.pairwise(SIZES)]
+    print(f"growth of a capture from step to step: {', '.join(steps)} ms a container")
     print("\nplain commands, pyroute2: how many times as long as a capture (target: plain commands ≥ 3 x at 40 and 200)")
     print("raw dumps: how many times as long the kernel side takes, and the whole capture (target: ≤ 2 x)")
     print(f"Pictures: {options.output}")
