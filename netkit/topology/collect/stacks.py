@@ -16,7 +16,7 @@ from netkit.topology.collect.namespaces import Found, find_namespaces, read_comm
 from netkit.topology.collect.netlink import Tables
 from netkit.topology.collect.rules import Listing
 
-ATTEMPTS = 4
+ATTEMPTS = 8
 # seconds in which a namespace that is held by nothing but the exit of its last user is gone; one that
 # outlasts them is elsewhere
 PAUSES = (0.002, 0.005, 0.01, 0.02, 0.04, 0)
@@ -97,6 +97,7 @@ class Stacks:
             for inode in doubtful:
                 self._open[inode].read_links()
                 self._open[inode].facts |= _read_facts(self._open[inode])
+        self._peers = self._find_peers()  # with what the last look has found
         for pause in PAUSES:
             for stack, link in self._find_loose_ends():
                 if link["nsid"] is None or not stack.tables.is_alive(link["nsid"]):
@@ -104,6 +105,8 @@ class Stacks:
             if not self._find_doubtful_ends():
                 break
             time.sleep(pause)
+            self.read()
+            self._peers = self._find_peers()
         while misfits := self._find_misfits():  # each one dropped may leave another without its other end
             for (inode, index), _ in misfits:
                 del self._open[inode].links[index]
@@ -195,7 +198,8 @@ def _read_facts(stack: Stack) -> dict:
 
 
 def _has_address(stack: Stack, link: dict) -> bool:
-    return any(index == link["index"] for index, _ in stack.facts["addresses"])
+    """One that was given to it: link-local ones come by themselves."""
+    return any(index == link["index"] and not text.startswith("fe80:") for index, text in stack.facts["addresses"])
 
 
 def _may_have_rules(found: Found) -> bool:
