@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "capture": "netkit.topology.capture",
+    "check": "netkit.exercises.check",
+    "progress": "netkit.exercises.overview",
     "Topology": "netkit.topology.model",
     "open_lab": "netkit.lab.lab",
     "NetkitError": "netkit.errors",

@@ -1,0 +1,76 @@
+"""A learner's progress over all notebooks: one small file, which never stops anyone."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How often an exercise was checked, and whether it was ever passed."""
+
+    checks: int = 0
+    passed: bool = False
+
+
+def progress_file() -> Path:
+    """Where progress is kept: ``NETKIT_PROGRESS``, or below the user's data directory (XDG Base Directory)."""
+    if named := os.environ.get("NETKIT_PROGRESS"):
+        return Path(named)
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "netkit" / "progress.json"
+
+
+def read_progress(path: Path | None = None) -> dict[str, Entry]:
+    """What is recorded, by exercise; nothing for a file that is missing, unreadable or corrupt."""
+    try:
+        rows = json.loads((path or progress_file()).read_bytes())
+        return {str(number): _read_entry(row) for number, row in rows.items()}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return {}
+
+
+def _read_entry(row: dict) -> Entry:
+    checks = row.get("checks", 0)
+    if type(checks) is not int:
+        raise TypeError("a count is a whole number")
+    return Entry(checks, row.get("passed") is True)
+
+
+def record(number: str, passed: bool, path: Path | None = None) -> Entry:
+    """Note the result of a check; returns the exercise's entry. What cannot be written is let go.
+
+    A corrupt file is put aside, not overwritten. Several notebooks may record at once.
+    """
+    path = path or progress_file()
+    with contextlib.suppress(OSError), _locked(path):
+        if path.exists() and not read_progress(path) and path.read_bytes().strip() not in (b"", b"{}"):
+            os.replace(path, path.with_suffix(".broken"))
+        entries = read_progress(path)
+        entry = _after(entries.get(number, Entry()), passed)
+        _write(path, entries | {number: entry})
+        return entry
+    return _after(read_progress(path).get(number, Entry()), passed)
+
+
+def _after(entry: Entry, passed: bool) -> Entry:
+    return Entry(entry.checks + 1, entry.passed or passed)
+
+
+@contextlib.contextmanager
+def _locked(path: Path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_suffix(".lock"), "a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, entries: dict[str, Entry]) -> None:
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps({number: asdict(entry) for number, entry in sorted(entries.items())}, indent=1), encoding="utf-8")
+    os.replace(part, path)
