@@ -11,6 +11,8 @@ import pytest
 
 from netkit.lab.engine import find_engine
 from netkit.lab.lab import open_lab
+from netkit.topology.capture import capture
+from tests import oracles
 from tests.conftest import NETKIT
 from tests.engines import SUITES, Unavailable, get_engine
 from tests.swarms import form_swarm, ping_across_overlay
@@ -62,3 +64,22 @@ def test_an_engine_in_a_hidden_place_is_seen(machine, tmp_path):
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
     )
     assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr
+
+
+def test_a_newer_engine_is_captured_as_it_is(newer):
+    """Interfaces, routes and forwarding entries agree with the plain commands', containers with the engine's own words."""
+    with open_lab(1) as lab:
+        node = lab["node1"]
+        node.run("docker network create web; docker run -d --name w1 --network web -p 8080:80 busybox sleep 1000")
+        node.run("docker run -d --name w2 busybox sleep 1000; docker network connect web w2; ip netns add red")
+        topology = capture("node1", lab=lab)
+        oracles.check_references(topology)
+        for _, namespace in topology.stacks():
+            found = sorted(map(oracles.tell_interface, namespace.interfaces), key=lambda row: row["index"])
+            assert found == oracles.read_interfaces(node, namespace)
+            assert oracles.tell_routes(namespace) == oracles.read_routes(node, namespace)
+        (one,) = topology.nodes
+        assert {container.name: container.mode for container in one.containers} == {"w1": "bridge", "w2": "several"}
+        firewall = topology.canonical().nodes[0].namespace("host").firewall
+        assert {"docker0", "bridge of web"} <= set(firewall.isolated) and [each.port for each in firewall.forwards] == [8080]
+        assert {str(each.source) for each in firewall.masquerades} == {"172.17.0.0/16", "172.18.0.0/16"}
