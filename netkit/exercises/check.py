@@ -10,6 +10,7 @@ from netkit.errors import LabError, NetkitError
 from netkit.exercises.book import EXERCISES
 from netkit.exercises.model import Evidence, Exercise, Probe, Reply, Verdict, judge
 from netkit.exercises.progress import record
+from netkit.lab.current import current_lab
 from netkit.lab.lab import Lab
 from netkit.topology.capture import capture
 
@@ -25,7 +26,7 @@ def check(number: str, *, lab: Lab | None = None) -> Verdict:
     that does not exist, LabError outside of a lab.
     """
     exercise = find_exercise(number)
-    evidence = gather(exercise, lab or _find_lab())
+    evidence = gather(exercise, lab or current_lab())
     verdict = judge(exercise, evidence, attempt=_failures[exercise.number] + 1)
     _failures[exercise.number] = 0 if verdict.passed else verdict.attempt
     record(exercise.number, verdict.passed)
@@ -59,9 +60,3 @@ def _ask(lab: Lab, probe: Probe) -> Reply:
     except LabError:
         return Reply(255)
     return Reply(SLOW if result.status == 137 else result.status, result.stdout)
-
-
-def _find_lab() -> Lab:
-    from netkit.lab.current import current_lab
-
-    return current_lab()

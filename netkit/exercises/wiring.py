@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
-from netkit.exercises.model import Criterion, Evidence, Interface, Judge, Miss
+from netkit.exercises.model import Criterion, Evidence, Miss
+from netkit.topology.model import Interface
 
 Find = Callable[[Evidence], Interface | None]
 
@@ -188,17 +189,3 @@ def reaches(probe: str, what: str, hint: str, stronger: str) -> Criterion:
         return None if evidence.answers(probe) else Miss("no answer", hint, stronger)
 
     return Criterion(what, judge)
-
-
-__all__ = [
-    "Find",
-    "Judge",
-    "find_eth0",
-    "has_address",
-    "has_cable",
-    "has_default_route",
-    "is_plugged",
-    "is_up",
-    "reaches",
-    "runs_without_network",
-]

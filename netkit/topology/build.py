@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import ipaddress
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable
 
+from netkit.topology.addresses import read_address, read_interface, read_ip, read_subnet
 from netkit.topology.build_engine import build_containers, build_networks
 from netkit.topology.firewall import calc_firewall
 from netkit.topology.model import (
@@ -27,11 +26,7 @@ from netkit.topology.model import (
     Vxlan,
 )
 
-# the same few addresses stand in hundreds of rows
-read_ip, read_interface, read_subnet = (
-    functools.lru_cache(4096)(read) for read in (ipaddress.ip_address, ipaddress.ip_interface, ipaddress.ip_network)
-)
-RESOLVER = ipaddress.ip_address("127.0.0.11")
+RESOLVER = read_address("127.0.0.11")
 # libnetwork, osl.GenerateKey: twelve characters of "EPOCH-NETWORKID" for an overlay's namespace
 OVERLAY = re.compile(r"\d+-([0-9a-z]{6,10})")
 LOAD_BALANCER = re.compile(r"lb_([0-9a-z]{6,9})")
@@ -166,20 +161,16 @@ def _build_interface(link: dict, inode: int, addresses: Iterable[str], places: P
     )
 
 
-def _ip(text: str | None) -> Ip | None:
-    return read_ip(text) if text else None
-
-
 def _build_vxlan(facts: dict) -> Vxlan:
-    return Vxlan(**facts | {"local": _ip(facts["local"]), "group": _ip(facts["group"])})
+    return Vxlan(**facts | {"local": read_ip(facts["local"]), "group": read_ip(facts["group"])})
 
 
 def _build_route(row: dict, interface: str | None) -> Route:
     return Route(
         destination=read_subnet(row["destination"]),
         interface=interface,
-        gateway=_ip(row["gateway"]),
-        source=_ip(row["source"]),
+        gateway=read_ip(row["gateway"]),
+        source=read_ip(row["source"]),
         kind=row["kind"],
         scope=row["scope"],
         metric=row["metric"],
@@ -188,7 +179,7 @@ def _build_route(row: dict, interface: str | None) -> Route:
 
 
 def _build_neighbour(row: dict, interface: str | None) -> Neighbour:
-    return Neighbour(address=read_ip(row["address"]), interface=interface or "", mac=row["mac"], state=row["state"])
+    return Neighbour(address=read_address(row["address"]), interface=interface or "", mac=row["mac"], state=row["state"])
 
 
 def _is_forwarding(row: dict, inode: int, vteps: set[int], places: Places) -> bool:
@@ -205,6 +196,6 @@ def _build_entry(row: dict, facts: dict, places: Places) -> ForwardingEntry:
         port=port,
         owner=places.name(facts["inode"], row["master"]) or port,
         kind=row["kind"],
-        destination=_ip(row["destination"]),
+        destination=read_ip(row["destination"]),
         vlan=row["vlan"],
     )

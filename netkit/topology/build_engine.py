@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 
+from netkit.topology.addresses import read_interface, read_ip, read_subnet
 from netkit.topology.model import (
     HOST,
     Address,
@@ -12,7 +12,6 @@ from netkit.topology.model import (
     End,
     Endpoint,
     Interface,
-    Ip,
     Network,
     NetworkNamespace,
     Node,
@@ -46,8 +45,8 @@ def _build_network(body: dict) -> Network:
         name=body["Name"],
         driver=body["Driver"],
         scope=body["Scope"],
-        subnets=tuple(ipaddress.ip_network(each["Subnet"]) for each in config if each.get("Subnet")),
-        gateways=tuple(ipaddress.ip_interface(each["Gateway"]).ip for each in config if each.get("Gateway")),
+        subnets=tuple(read_subnet(each["Subnet"]) for each in config if each.get("Subnet")),
+        gateways=tuple(read_interface(each["Gateway"]).ip for each in config if each.get("Gateway")),
         internal=body.get("Internal", False),
         attachable=body.get("Attachable", False),
         ingress=body.get("Ingress", False),
@@ -122,7 +121,7 @@ def _build_endpoint(network: str, body: dict, container: dict, node: Node, stack
         network=network,
         interface=End(node=node.name, namespace=stack.name, interface=interface.name) if stack and interface else None,
         addresses=addresses,
-        gateway=_ip(body.get("Gateway")),
+        gateway=read_ip(body.get("Gateway")),
         mac=body.get("MacAddress", ""),
         names=tuple(name for name in known if not container["id"].startswith(name)),
         id=body.get("EndpointID", ""),
@@ -131,13 +130,9 @@ def _build_endpoint(network: str, body: dict, container: dict, node: Node, stack
 
 def _addresses(body: dict) -> Iterable[Address]:
     if body.get("IPAddress"):
-        yield ipaddress.ip_interface(f"{body['IPAddress']}/{body['IPPrefixLen']}")
+        yield read_interface(f"{body['IPAddress']}/{body['IPPrefixLen']}")
     if body.get("GlobalIPv6Address"):
-        yield ipaddress.ip_interface(f"{body['GlobalIPv6Address']}/{body['GlobalIPv6PrefixLen']}")
-
-
-def _ip(text: str | None) -> Ip | None:
-    return ipaddress.ip_address(text) if text else None
+        yield read_interface(f"{body['GlobalIPv6Address']}/{body['GlobalIPv6PrefixLen']}")
 
 
 def _find_interface(stack: NetworkNamespace, addresses: tuple[Address, ...], mac: str) -> Interface | None:
@@ -173,7 +168,7 @@ def _build_ports(ports: dict) -> Iterable[PublishedPort]:
         for binding in bindings or ():
             yield PublishedPort(
                 protocol=protocol,
-                address=_ip(binding.get("HostIp")),
+                address=read_ip(binding.get("HostIp")),
                 port=int(binding.get("HostPort") or 0),
                 target=int(target),
             )
@@ -214,7 +209,7 @@ def _build_service(body: dict, tasks: list[dict], networks: dict[str, str], host
         resolution=(spec.get("EndpointSpec") or {}).get("Mode", "vip"),
         networks=tuple(networks.get(each["Target"], each["Target"]) for each in wanted),
         vips=tuple(
-            (networks.get(each["NetworkID"], each["NetworkID"]), ipaddress.ip_interface(each["Addr"]))
+            (networks.get(each["NetworkID"], each["NetworkID"]), read_interface(each["Addr"]))
             for each in endpoint.get("VirtualIPs") or ()
             if each.get("Addr")
         ),
@@ -239,9 +234,7 @@ def _build_task(body: dict, service: str, hosts: dict[str, str]) -> Task:
         name=f"{service}.{body['Slot']}" if body.get("Slot") else f"{service}.{node}",
         node=node,
         state=status.get("State", "new"),
-        addresses=tuple(
-            ipaddress.ip_interface(text) for each in body.get("NetworksAttachments") or () for text in each.get("Addresses") or ()
-        ),
+        addresses=tuple(read_interface(text) for each in body.get("NetworksAttachments") or () for text in each.get("Addresses") or ()),
         container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
         id=body["ID"],
     )

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from netkit.errors import LabError
+from netkit.lab.current import current_lab
 from netkit.lab.lab import Lab
 from netkit.lab.lab import Node as Host
 from netkit.topology.build import build_node
@@ -28,19 +29,13 @@ def capture(*nodes: str, lab: Lab | None = None) -> Topology:
 
     Raises LabError outside of a lab, or for a host it does not have.
     """
-    lab = lab or _find_lab()
+    lab = lab or current_lab()
     hosts = [lab[name] for name in nodes] if nodes else [lab[name] for name in lab.facts["addresses"]]
     states = lab.states()
     with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
         answers = list(pool.map(lambda host: _read_host(host, states[host.name]), hosts))
     found, services = _add_swarm([node for node, _ in answers], [engine for _, engine in answers])
     return Topology(nodes=tuple(found), services=services, lan=Lan(subnet=ipaddress.ip_network(lab.facts["lan"])))
-
-
-def _find_lab() -> Lab:
-    from netkit.lab.current import current_lab
-
-    return current_lab()
 
 
 def _read_host(host: Host, state: str) -> tuple[Node, dict]:
