@@ -1,14 +1,6 @@
-"""Stubs and reference solutions of the exercises, as the notebooks have them, and typical mistakes.
-
-A mistake is a replacement in the solution. Exercise 1.1 is solved in a notebook step by step, so it is here once more.
-"""
+"""Typical mistakes in the exercises of notebook 01; 1.1 is solved in it step by step, so its solution is here once more."""
 
 from __future__ import annotations
-
-import re
-from pathlib import Path
-
-import nbformat
 
 SOLUTIONS = {
     "1.1": """docker run -itd --net=none --name hand busybox sh
@@ -23,11 +15,6 @@ ip -n hand addr add 172.17.42.1/16 dev eth0
 ip -n hand route add default via 172.17.0.1
 """,
 }
-STUBS: dict[str, str] = {}
-for _path in sorted(Path(__file__).parents[1].glob("notebooks/*.ipynb")):
-    for _cell in nbformat.read(_path, 4).cells:
-        STUBS |= {tag[5:]: _cell.source.removeprefix("%%bash\n") for tag in _cell.metadata.get("tags", ()) if tag.startswith("stub-")}
-        SOLUTIONS |= dict(re.findall(r"Solution of (\d+\.\d+):.*?```bash\n(.*?)```", _cell.source, re.DOTALL))
 NAT = "iptables -t nat -A POSTROUTING -s 10.42.0.0/24 ! -o br-mine -j MASQUERADE\n"
 RULE = "iptables -I DOCKER-USER -s 192.168.59.254 -p tcp -m conntrack --ctorigdstport 8080 -j DROP\n"
 # exercise: {mistake: ((what of the solution, what instead), what the learner reads)}
