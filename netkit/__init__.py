@@ -13,6 +13,8 @@ _WHERE = {
     "capture": "netkit.topology.capture",
     "check": "netkit.exercises.check",
     "progress": "netkit.exercises.overview",
+    "read_packet": "netkit.packets.pcap",
+    "read_measurements": "netkit.measurements",
     "Topology": "netkit.topology.model",
     "open_lab": "netkit.lab.lab",
     "NetkitError": "netkit.errors",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,6 @@ class Overview:
         axes.text(x, y, exercise.number, ha="center", va="center", fontsize=9, color="white" if entry.passed else edge, weight="bold")
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        from netkit.topology.draw import to_png
+        from netkit.mime import make_bundle
 
-        text = self.text()
-        return {"text/plain": text, "image/png": base64.b64encode(to_png(self.draw())).decode()}, {"image/png": {"alt": text}}
+        return make_bundle(self.text(), self.draw())

@@ -85,7 +85,7 @@ class Diff:
 
         return draw(self.after, diff=self, **options)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from netkit.topology.draw import to_png
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        from netkit.mime import make_bundle
 
-        return {"text/plain": self.text(), "image/png": to_png(self.draw())}
+        return make_bundle(self.text(), self.draw())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -124,11 +123,9 @@ class Topology:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         """For notebooks: the figure, with the text for those who cannot see it, and for nbval."""
-        from netkit.topology.draw import draw, to_png
+        from netkit.mime import make_bundle
 
-        text = self.text()
-        png = base64.b64encode(to_png(draw(self))).decode()
-        return {"text/plain": text, "image/png": png}, {"image/png": {"alt": text}}
+        return make_bundle(self.text(), self.draw())
 
     def to_json(self, indent: int | None = None) -> str:
         """Everything, as JSON; :meth:`from_json` makes an equal value of it, ids included."""

@@ -1,0 +1,1 @@
+"""Packets, byte by byte: capture files read, headers decoded and laid out. Standard library but for the figure."""
