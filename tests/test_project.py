@@ -71,7 +71,7 @@ def test_the_workshop_refuses_what_it_does_not_know():
     """An unknown word is one sentence with what there is, and status 1."""
     done = subprocess.run([ROOT / "workshop", "dance"], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "use ./workshop, ./workshop setup or ./workshop test" in done.stderr
+    assert "use ./workshop, ./workshop setup, ./workshop test or ./workshop book" in done.stderr
 
 
 def test_missing_system_packages_are_named(tmp_path):

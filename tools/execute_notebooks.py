@@ -44,7 +44,7 @@ def execute(notebook: nbformat.NotebookNode, directory: Path) -> None:
 def normalise(notebook: nbformat.NotebookNode) -> None:
     """Leave only what belongs to the notebook's text and outputs, in place. May be repeated."""
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": {"name": "python", "pygments_lexer": "ipython3"}})
     used: set[str] = set()
     count = 0
     for cell in notebook.cells:

@@ -1,0 +1,56 @@
+"""Every notebook validates strictly, with every engine, from the same committed outputs.
+
+Each run is an nbval of its own in a process of its own: a lab is cheap, and two of them share two cores well.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.engines import SUITES, Unavailable, get_engine
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+ENGINES = ("installed", *SUITES)
+AT_ONCE = max(2, min(4, os.cpu_count() or 2))
+LONGEST = 300  # seconds for one notebook, on a machine that is slow and busy with others
+
+
+def _validate(notebook: Path, engine: str) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ)
+    if engine != "installed":
+        environment["NETKIT_ENGINE"] = get_engine(engine)
+    command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", str(notebook)]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """All runs, under way at once, the longest notebooks first."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        order = sorted(NOTEBOOKS, key=lambda path: path.stat().st_size, reverse=True)
+        started: dict[tuple[str, str], Future] = {}
+        for engine in ENGINES:
+            for notebook in order:
+                started[notebook.name, engine] = pool.submit(_validate, notebook, engine)
+        yield started
+        for future in started.values():  # one test was chosen, or the run was stopped: the rest is not begun
+            future.cancel()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
+def test_a_notebook_validates(runs, name, engine):
+    """Run in a fresh lab, each cell's output is the committed one."""
+    try:
+        done = runs[name, engine].result()
+    except Unavailable as error:
+        pytest.skip(f"engine {engine} cannot be had here: {error}")
+    assert done.returncode == 0, f"{name} on engine {engine}:\n{done.stdout[-6000:]}{done.stderr[-2000:]}"
+    assert " passed" in done.stdout, done.stdout
