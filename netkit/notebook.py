@@ -51,5 +51,15 @@ def _writer(stream):
 
 
 def load_ipython_extension(ipython) -> None:
-    """Called by IPython: make the magics known."""
+    """Called by IPython: make the magics known, and what a figure looks like as a cell's last line."""
     ipython.register_magics(LabMagics)
+    formatters = ipython.display_formatter.formatters
+    formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _draw)
+    # without its size, which follows the fonts at hand
+    formatters["text/plain"].for_type_by_name("matplotlib.figure", "Figure", lambda figure, printer, cycle: printer.text("<Figure>"))
+
+
+def _draw(figure) -> bytes:
+    from netkit.topology.draw import to_png
+
+    return to_png(figure)

@@ -20,7 +20,7 @@ from netkit.topology.model import HOST, Topology
 from tests import topologies
 
 pytestmark = pytest.mark.filterwarnings("ignore:this figure has")
-SHOWN = [(), ("addresses",), ("addresses", "macs"), ("addresses", "routes"), ("rules",), ("addresses", "macs", "routes", "rules")]
+SHOWN = [(), ("addresses",), ("addresses", "macs"), ("addresses", "routes"), ("rules",), ("addresses", "macs", "routes", "rules", "terms")]
 
 
 def lay_out(topology: Topology, **options) -> Picture:
@@ -336,7 +336,7 @@ def test_errors_say_what_there_is():
     """A word, node or container that there is not is refused with those that there are."""
     topology = topologies.workshop()
     for options, words in (
-        ({"show": ["colour"]}, "addresses, macs, routes, rules"),
+        ({"show": ["colour"]}, "addresses, macs, routes, rules, terms"),
         ({"node": "node9"}, "node1, node2, outside"),
         ({"focus": ["nobody"]}, "db, probe, web, app"),
     ):

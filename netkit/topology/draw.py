@@ -32,8 +32,8 @@ def draw(
 ) -> Figure:
     """A figure of a topology, without any state of pyplot.
 
-    ``show`` is any of addresses, macs, routes, rules; ``node`` draws that node alone; ``focus`` names containers
-    to show, the others being counted; ``diff`` marks what has changed. ``width`` is in inches; without it, text
+    ``show`` is any of addresses, macs, routes, rules, and terms (container, sandbox, endpoint, network); ``node`` draws
+    that node alone; ``focus`` names containers to show, the others being counted; ``diff`` marks what has changed. ``width`` is in inches; without it, text
     has its own size. Raises NetkitError for a word, node or container that there is not.
     """
     from netkit.topology.fonts import measure

@@ -35,7 +35,7 @@ def _tell_network(side: Side, pool: Pool, node: str, atom: Atom) -> Change:
         words.append(f"{name} with {tell_addresses(found) or 'no address'}")
     else:
         words += tell_means(network)
-    details = _take_facts(side, pool, node, network, atom.kind)
+    details = _take_facts(side, pool, node, network, atom.kind, also)
     details += _take_hidden(side, pool, node, network, atom.kind, also)
     sentence = f"{where(node)}network {plain(network.name)} {atom.kind}" + (f": {', '.join(words)}" if words else "")
     if network.driver in BUILTIN:
@@ -43,7 +43,7 @@ def _tell_network(side: Side, pool: Pool, node: str, atom: Atom) -> Change:
     return Change(atom.kind, f"{node}/network {network.name}", sentence, tuple(details), also=tuple(also))
 
 
-def _take_facts(side: Side, pool: Pool, node: str, network: Network, kind: str) -> list[str]:
+def _take_facts(side: Side, pool: Pool, node: str, network: Network, kind: str, also: list[str]) -> list[str]:
     """What the packet filter does for the network, out of the pool, in words."""
     bridge, details = network.bridge, []
     for atom in pool.under(*facts_path(node, "masquerades")):
@@ -51,6 +51,7 @@ def _take_facts(side: Side, pool: Pool, node: str, network: Network, kind: str) 
         near = bridge and bridge in (fact.leaving, fact.not_leaving)
         if atom.kind == kind and (near or fact.source in network.subnets):
             pool.take(*atom.path)
+            also.append(f"{node}/{HOST}/masquerade {fact.source}")
             details.append(tell_masquerade(fact))
     stack = side.stack(node, HOST)
     firewall = stack.firewall if stack and stack.firewall else Firewall()

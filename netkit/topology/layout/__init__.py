@@ -20,7 +20,7 @@ from netkit.topology.layout.scene import calc_plan
 from netkit.topology.layout.union import calc_union
 from netkit.topology.model import Topology
 
-SHOW = ("addresses", "macs", "routes", "rules")
+SHOW = ("addresses", "macs", "routes", "rules", "terms")
 __all__ = ["SHOW", "Box", "Line", "Mark", "Measure", "Picture", "Shape", "Text", "calc_layout"]
 
 
@@ -35,8 +35,8 @@ def calc_layout(
 ) -> Picture:
     """The figure of a topology, in points.
 
-    ``show`` is any of addresses, macs, routes, rules; ``node`` leaves out all others; ``focus`` names the
-    containers to show, the others on their networks being counted only. ``diff`` (with ``before``, ``after``
+    ``show`` is any of addresses, macs, routes, rules, and terms (what a thing is called in the container
+    network model); ``node`` leaves out all others; ``focus`` names the containers to show, the others on their networks being counted only. ``diff`` (with ``before``, ``after``
     and ``changes``) marks what has changed, what has vanished included. ``measure`` tells a text's width.
     Raises NetkitError for a word, node or container that there is not.
     """

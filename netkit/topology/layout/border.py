@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from netkit.topology.layout.facts import Context, calc_interface_lines, calc_port_name, calc_routes, calc_title, calc_words
+from netkit.topology.layout.facts import MARKS, Context, calc_interface_lines, calc_port_name, calc_routes, calc_title, calc_words
 from netkit.topology.layout.nets import NAMES, is_uplink
 from netkit.topology.layout.plan import IN, OUT, Item, Net, Note, Tag, Words
 from netkit.topology.layout.words import calc_clean
@@ -52,21 +53,30 @@ def calc_tags(node: Node, context: Context) -> list[Tag]:
         leaving = each.not_leaving or ""
         network = bridges.get(leaving) or next(by_subnet, NAMES.get(leaving, leaving))
         what = str(each.source) if "addresses" in context.show else calc_clean(network or "other addresses")
-        out.append(Tag(direction=OUT, text=f"masquerade {what}", network=network, about=about))
+        out.append(
+            _mark(Tag(direction=OUT, text=f"masquerade {what}", network=network, about=f"{about}/masquerade {each.source}"), context)
+        )
     homes = _calc_homes(node)
+    owners = {(port.protocol, port.port): f"{node.name}/container {each.name}" for each in node.containers for port in each.ports}
     told = set()
     for each in firewall.forwards:
         told.add((each.protocol, each.port))
-        tags.append(_forward(each, homes, about))
+        tags.append(_mark(_forward(each, homes, owners.get((each.protocol, each.port), about)), context))
     for container in node.containers:
         for port in container.ports:
             if (port.protocol, port.port) not in told and port.port:
                 text = f"{_calc_source(port.protocol, port.port, port.address)} → {calc_title(container)}:{port.target}"
-                tags.append(Tag(direction=IN, text=text, about=f"{node.name}/container {container.name}"))
+                tags.append(_mark(Tag(direction=IN, text=text, about=f"{node.name}/container {container.name}"), context))
     unique = list({tag.text: tag for tag in (*tags, *out)}.values())
     if len(unique) > TAGS:
         unique = [*unique[: TAGS - 1], Tag(direction=IN, text=f"… {len(unique) - TAGS + 1} more", about=about)]
     return unique
+
+
+def _mark(tag: Tag, context: Context) -> Tag:
+    """The tag as it is marked in a diff, if what it is about came or went; that something changed about its owner is no news of it."""
+    highlight = context.highlights.get(tag.about, "")
+    return replace(tag, text=MARKS[highlight] + tag.text, highlight=highlight) if highlight in ("new", "gone") else tag
 
 
 def _calc_homes(node: Node) -> dict[Ip, tuple[str, str]]:

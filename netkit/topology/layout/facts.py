@@ -22,6 +22,10 @@ class Context:
     show: frozenset[str]
     highlights: dict[str, str] = field(default_factory=dict)
 
+    def term(self, word: str, text: str) -> str:
+        """The text, after its term of the container network model if those are to be shown."""
+        return f"{word} {text}".strip() if "terms" in self.show else text
+
 
 def calc_words(text: str, about: str, context: Context, bigger: str = "") -> Words:
     """A text with its mark and highlight; what shares the highlight of something ``bigger`` needs no mark of its own."""

@@ -110,12 +110,13 @@ def paint_piece(sheet: Sheet, piece: Piece, plan: NodePlan) -> None:
 
 
 def _paint_tag(sheet: Sheet, piece: Piece, tag: Tag) -> None:
-    sheet.box(Layer.BOX, piece.x, piece.y, piece.width, piece.height, "tag", about=tag.about, network=tag.network)
+    more = {"about": tag.about, "network": tag.network, "highlight": tag.highlight}
+    sheet.box(Layer.BOX, piece.x, piece.y, piece.width, piece.height, "tag", **more)
     role = "in" if tag.direction == IN else "out"
-    sheet.mark(Layer.TEXT, piece.x + INSET + ARROW / 2 - 2, piece.y + piece.height / 2, 9, role, about=tag.about, network=tag.network)
+    sheet.mark(Layer.TEXT, piece.x + INSET + ARROW / 2 - 2, piece.y + piece.height / 2, 9, role, **more)
     room = piece.width - ARROW - 2 * INSET + 0.01
     top = piece.y + (piece.height - height(TAG)) / 2
-    sheet.text(piece.x + INSET + ARROW, top, tag.text, TAG, "tag", room=room, about=tag.about, network=tag.network)
+    sheet.text(piece.x + INSET + ARROW, top, tag.text, TAG, "tag", room=room, **more)
 
 
 def _paint_words(sheet: Sheet, piece: Piece, words: Words) -> None:

@@ -45,7 +45,7 @@ def find_net(here: End, interface: Interface, node: Node, nets: dict[str, Net]) 
 
 def _find_key(here: End, interface: Interface, node: Node) -> tuple[str, End | None]:
     if interface.kind in SUBDEVICES and interface.parent:
-        return f"parent {_find_network(here, node) or interface.parent.interface}", None
+        return f"parent {find_network(here, node) or interface.parent.interface}", None
     peer = interface.peer
     other = node.namespace(peer.namespace) if peer and peer.node == node.name else None
     far = other.interface(peer.interface) if other and peer else None
@@ -59,7 +59,7 @@ def _find_key(here: End, interface: Interface, node: Node) -> tuple[str, End | N
     return (f"bridge {master.name}", peer) if master and master.kind == "bridge" else (f"chip {far.name}", None)
 
 
-def _find_network(here: End, node: Node) -> str | None:
+def find_network(here: End, node: Node) -> str | None:
     """The network of the endpoint at an interface."""
     return next((point.network for each in node.containers for point in each.endpoints if point.interface == here), None)
 
@@ -86,7 +86,7 @@ def _calc_further(here: End, interface: Interface, node: Node, context: Context)
 
 
 def _parent(key: str, here: End, interface: Interface, node: Node, context: Context) -> Net:
-    network = _find_network(here, node)
+    network = find_network(here, node)
     found = node.network(network) if network else None
     parent = calc_clean(interface.parent.interface)
     word = f"{interface.kind} {interface.macvlan_mode or ''}".strip()
@@ -96,7 +96,7 @@ def _parent(key: str, here: End, interface: Interface, node: Node, context: Cont
         kind="macvlan",
         name=network or interface.kind,
         about=f"{node.name}/network {network}" if network else str(here),
-        title=calc_clean(network or interface.kind),
+        title=context.term("network", calc_clean(network)) if network else interface.kind,
         aside=word if network else "",
         details=(" ".join([*lines, f"on {parent}"]),),
         parent=interface.parent.interface,
@@ -120,7 +120,7 @@ def _bridge(node: Node, host: NetworkNamespace, interface: Interface, context: C
         kind="bridge",
         name=network.name if network else NAMES.get(interface.name, interface.name),
         about=about,
-        title=title,
+        title=context.term("network", title) if network else title,
         aside=" ".join([*([calc_clean(interface.name)] if telling else []), *_calc_flags(node, host, interface, network)]),
         spare=calc_clean(interface.name) if network and title != calc_clean(interface.name) and not telling else "",
         details=(*lines, *([f"+ {' '.join(others)}"] if others else [])),
@@ -162,7 +162,7 @@ def _overlay(node: Node, namespace: NetworkNamespace, context: Context) -> Net:
         kind="overlay",
         name=name,
         about=abouts[1],
-        title=calc_clean(name),
+        title=context.term("network", calc_clean(name)),
         aside="overlay",
         details=tuple(details),
         vtep=_vtep(node, namespace, vteps[0], context) if vteps else None,

@@ -86,6 +86,7 @@ class Tag:
     text: str
     network: str = ""
     about: str = ""
+    highlight: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

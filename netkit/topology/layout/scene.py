@@ -15,10 +15,10 @@ from netkit.topology.layout.facts import (
     calc_title,
     calc_words,
 )
-from netkit.topology.layout.nets import calc_nets, find_net
+from netkit.topology.layout.nets import calc_nets, find_net, find_network
 from netkit.topology.layout.plan import Item, NodePlan, Port, Words
 from netkit.topology.layout.words import calc_clean, natural
-from netkit.topology.model import HOST, Container, End, NetworkNamespace, Node
+from netkit.topology.model import HOST, Container, End, Interface, NetworkNamespace, Node
 
 CAPTIONS = {"named": "netns", "process": "process", "load-balancer": "load balancer", "ingress": "routing mesh"}
 HIDDEN = ("host", "overlay")  # drawn as the node itself, and as a band
@@ -115,7 +115,7 @@ class _Found:
             kind="container" if namespace.kind == "container" else "namespace",
             about=about,
             titles=titles,
-            caption=_calc_item_caption(namespace, tenants, bool(inner)),
+            caption=self._caption(namespace, tenants, bool(inner)),
             facts=(*facts, *routes),
             ports=tuple(ports),
             highlight=highlight,
@@ -126,12 +126,22 @@ class _Found:
         net, far = find_net(here, interface, self.node, self.nets)
         stack = self.context.highlights.get(f"{self.node.name}/{namespace.name}", "")
         return Port(
-            name=calc_words(calc_port_name(interface), str(here), self.context, stack),
+            name=calc_words(self._name(here, interface), str(here), self.context, stack),
             lines=calc_interface_lines(interface, self.context),
             net=net,
             up=bool(net) and self.nets[net].kind == "overlay",
             far=calc_words(calc_clean(far.interface), str(far), self.context, stack) if far else Words(text=""),
         )
+
+    def _caption(self, namespace: NetworkNamespace, tenants: list[Container], wired: bool) -> str:
+        caption = _calc_item_caption(namespace, tenants, wired)
+        if namespace.kind != "container" or "terms" not in self.context.show:
+            return caption
+        return f"sandbox: {caption}" if caption else "sandbox"
+
+    def _name(self, here: End, interface: Interface) -> str:
+        name = calc_port_name(interface)
+        return self.context.term("endpoint", name) if find_network(here, self.node) else name
 
     def _about(self, container: Container) -> str:
         return f"{self.node.name}/container {container.name}"
@@ -140,7 +150,7 @@ class _Found:
         return self.context.highlights.get(self._about(container), "")
 
     def _title(self, container: Container, bigger: str) -> Words:
-        return calc_words(calc_title(container), self._about(container), self.context, bigger)
+        return calc_words(self.context.term("container", calc_title(container)), self._about(container), self.context, bigger)
 
 
 def _calc_item_caption(namespace: NetworkNamespace, tenants: list[Container], wired: bool) -> str:
