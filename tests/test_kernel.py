@@ -32,6 +32,12 @@ def test_the_kernel_is_node1(client):
     assert execute(client, "import subprocess; print(subprocess.check_output(['hostname'], text=True))").split() == ["node1"]
 
 
+def test_a_figure_as_a_last_line_is_shown(client):
+    """What ``draw`` returns appears as a picture, with a text that does not depend on fonts."""
+    look = "import netkit; data, _ = get_ipython().display_formatter.format(netkit.capture('node1').draw())\n"
+    assert execute(client, look + "print(sorted(data), data['text/plain'])") == "['image/png', 'text/plain'] <Figure>\n"
+
+
 def test_every_thread_that_runs_code_is_in_the_lab(client):
     """The main thread, new threads and ipykernel's subshells see node1's network."""
     look = "import os; print(os.readlink('/proc/thread-self/ns/net') == os.readlink('/proc/1/ns/net'))"

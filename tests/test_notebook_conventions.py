@@ -172,6 +172,7 @@ def _sanitise(text: str) -> str:
         "veth pair, 12:34, port 80, 2 packets dropped",
         "[2:168] -A FORWARD",
         "64 bytes from 172.17.0.1: seq=0 ttl=64",
+        "from port 4789, to port 33000",
     ],
 )
 def test_sanitising_leaves_facts_alone(fact: str) -> None:
@@ -191,6 +192,7 @@ def test_sanitising_leaves_facts_alone(fact: str) -> None:
             "3cce3300  root  20.10.24    0m03s    0        -        node1 outside",
             "0cce330f  user  28.5.2      1m13s    0        a.ipynb  node1 outside",
         ),
+        ("from port 38549, to port 4789, VXLAN", "from port 60001, to port 4789, VXLAN"),
         ("a" * 64, "0123456789abcdef" * 4),
     ],
 )

@@ -180,6 +180,34 @@ def test_what_leaves_a_node_is_marked_at_its_border():
     assert {":8080 → web:80", "masquerade 172.17.0.0/16", "masquerade 172.18.0.0/16"} <= said(picture)
 
 
+def test_what_came_and_went_is_marked_at_the_border_too():
+    """NAT of a new network and a new container's published port are new; those of what vanished are gone."""
+    after = topologies.workshop()
+    bare = replace(after, nodes=tuple(strip(node) for node in after.nodes))
+    for old, new, sign in ((bare, after, "+ "), (after, bare, "− ")):
+        picture = lay_out(new, diff=old.diff(new))
+        tags = {text.text for text in picture.texts if text.role == "tag"}
+        assert f"{sign}:8080 → web:80" in tags, tags
+
+
+def strip(node):
+    """A node without its containers, and without what was made for them."""
+    host = node.namespace(HOST)
+    if host is None or not node.containers:
+        return node
+    inner = tuple(each for each in host.interfaces if each.kind != "veth" or each.peer is None)
+    plain = replace(host, interfaces=inner, firewall=replace(host.firewall, forwards=()) if host.firewall else None)
+    return replace(node, containers=(), namespaces=(plain,))
+
+
+def test_terms_of_the_container_network_model_are_written_on_request():
+    """Container, sandbox, endpoint and network, each at its object; on no other figure."""
+    picture = lay_out(topologies.two_networks(), show=("addresses", "terms"))
+    words = said(picture)
+    assert {"container web", "container db", "network front", "network back", "endpoint eth0", "sandbox"} <= words, words
+    assert not any(word.startswith(("sandbox", "endpoint ")) for word in said(lay_out(topologies.two_networks())))
+
+
 def test_an_overlay_is_one_band_and_its_tunnel_lies_beneath_the_lan():
     """An overlay's bands are in line on all its nodes and joined; the tunnel is dashed along below the LAN."""
     picture = lay_out(topologies.attached(3))

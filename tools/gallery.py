@@ -23,6 +23,7 @@ CASES: list[Case] = [
     ("names", "The same without addresses: a question to learners.", topologies.workshop, {"show": ()}),
     ("modes", "Bridge, container:, none and host mode: who shares a network stack with whom.", topologies.modes, {}),
     ("two-networks", "A container in two networks, one of which is internal.", topologies.two_networks, {}),
+    ("terms", "The same in the words of the container network model.", topologies.two_networks, {"show": ("addresses", "terms")}),
     ("rules", "The packet filter's facts and rules in a box of their own.", topologies.two_networks, {"show": ("addresses", "rules")}),
     ("macvlan", "Containers with addresses of the LAN, on the node's own cable.", topologies.macvlan, {}),
     ("by-hand", "Namespaces, veth pairs and a bridge made with ip(8).", topologies.handmade, {}),
