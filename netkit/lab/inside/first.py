@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 
 from netkit.lab.inside import host, lan, mounts, wire
@@ -31,6 +32,7 @@ class First:
         self._states: dict[str, dict] = {}
         self._pids: dict[str, int] = {}
         self._waiting: list[tuple[socket.socket, set[str]]] = []
+        self._dying: list[tuple[socket.socket, str]] = []
 
     def run(self) -> None:
         sc.set_process_name("netkit-lab")
@@ -66,7 +68,7 @@ class First:
             os.close(cable_write)
             raise wire.Trouble(f"{name} could not be given namespaces: {os.read(status_read, 4096).decode()}")
         self._pids[name] = int(answer)
-        self._loop.watch(status_read, lambda: self._hear_host(name, status_read))
+        self._loop.watch(status_read, lambda: self._hear_host(name, int(answer), status_read))
         return name, int(answer), cable_write
 
     def _leave_to(self, name: str, host_spec: dict, status: int, cable: int, pid_write: int) -> None:
@@ -87,7 +89,7 @@ class First:
         """A host must not be able to speak for the lab."""
         self._control.close()
         self._listener.close()
-        for connection, _ in self._waiting:
+        for connection, _ in (*self._waiting, *self._dying):
             connection.close()
 
     def _plug(self, begun: list[tuple[str, int, int]], before: list[str]) -> None:
@@ -103,13 +105,15 @@ class First:
                 os.write(cable, said)
             os.close(cable)
 
-    def _hear_host(self, name: str, status: int) -> None:
+    def _hear_host(self, name: str, pid: int, status: int) -> None:
         """A host says one line a state; the end of its pipe is its end."""
         said = os.read(status, 1 << 16)
         if not said:
             self._loop.unwatch(status)
             os.close(status)
             lan.unplug(name)
+            if self._pids.get(name) == pid:
+                del self._pids[name]  # the kernel may give the number to somebody else now
             if self._states[name]["state"] != "failed":
                 self._states[name] = {"state": "down"}
         for line in said.decode().splitlines():
@@ -117,6 +121,8 @@ class First:
         if not wire.tell(self._control, {"event": "state", "hosts": self._states}):
             self._loop.running = False
         self._answer_waiting()
+        if not said:
+            self._tell_death(name)
 
     def _hear_opener(self) -> None:
         """The opener says nothing but goodbye, by closing its end."""
@@ -128,10 +134,11 @@ class First:
         self._loop.watch(connection, lambda: self._hear(connection))
 
     def _hear(self, connection: socket.socket) -> None:
-        """Requests: {"states": true}, {"need": [names]} answered when all are up or failed, {"kill": name}."""
+        """Requests: {"states": true}, {"need": [names]} answered when all are up or failed, {"kill": name} when it is dead."""
         received = wire.hear(connection)
         if received is None:
             self._waiting = [(other, names) for other, names in self._waiting if other is not connection]
+            self._dying = [(other, name) for other, name in self._dying if other is not connection]
             self._loop.unwatch(connection)
             return connection.close()
         request, fds = received
@@ -150,9 +157,16 @@ class First:
                 self._plug([self._begin(name) for name in missing], [])
             self._waiting.append((connection, set(names)))
             return self._answer_waiting()
-        if "kill" in request:
-            os.kill(self._pids[request["kill"]], 9)
+        if request.get("kill") in self._pids:
+            os.kill(self._pids[request["kill"]], signal.SIGKILL)
+            # whoever uses the host next must not meet the one that is ending
+            return self._dying.append((connection, request["kill"]))
         wire.tell(connection, {"hosts": self._states})
+
+    def _tell_death(self, name: str) -> None:
+        for connection, killed in [pair for pair in self._dying if pair[1] == name]:
+            self._dying.remove((connection, killed))
+            wire.tell(connection, {"hosts": self._states})
 
     def _answer_waiting(self) -> None:
         settled = {name for name, state in self._states.items() if state["state"] in ("ready", "failed", "down")}
