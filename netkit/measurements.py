@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -126,17 +126,22 @@ def _read_ping(path: Path) -> float:
 def _tell(series: Series) -> str:
     told = []
     if series.throughputs:
-        told.append(_tell_values([value / 1e9 for value in series.throughputs], "Gbit/s"))
+        told.append(_tell_values([value / 1e9 for value in series.throughputs], "Gbit/s", tell_number))
     if series.round_trips:
-        told.append(_tell_values([value * 1e6 for value in series.round_trips], "µs"))
+        told.append(_tell_values([value * 1e6 for value in series.round_trips], "µs", tell_whole))
     return ", ".join(told)
 
 
-def _tell_values(values: list[float], unit: str) -> str:
-    low, middle, high = (tell_number(value) for value in (min(values), median(values), max(values)))
+def _tell_values(values: list[float], unit: str, tell: Callable[[float], str]) -> str:
+    low, middle, high = (tell(value) for value in (min(values), median(values), max(values)))
     return f"{middle} {unit} ({low} to {high} in {len(values)} runs)" if len(values) > 1 else f"{middle} {unit}"
 
 
 def tell_number(value: float) -> str:
     """Three digits that matter, at most: more would be a lie."""
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
+
+
+def tell_whole(value: float) -> str:
+    """A whole number: ping's own clock has no more."""
+    return f"{value:.0f}"

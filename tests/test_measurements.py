@@ -79,7 +79,7 @@ def test_real_outputs_are_read(tmp_path):
     """iperf3 and ping between two hosts of a lab."""
     with open_lab(1) as lab:
         lab["outside"].run("iperf3 -s -D -1; for i in $(seq 100); do ss -Hltn 'sport = 5201' | grep -q . && break; sleep 0.02; done")
-        said = lab["node1"].run("iperf3 -J -t 0.3 -c 192.168.59.254; echo =====; ping -c 3 -i 0.01 192.168.59.254").stdout
+        said = lab["node1"].run("timeout 20 iperf3 -J -n 20M -c 192.168.59.254; echo =====; ping -c 3 -i 0.01 192.168.59.254").stdout
     report, pinged = said.split("=====\n")
     (tmp_path / "lan.1.json").write_text(report)
     (tmp_path / "lan.1.ping").write_text(pinged)

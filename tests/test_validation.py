@@ -16,7 +16,7 @@ import pytest
 from tests.engines import SUITES, Unavailable, get_engine
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"), reverse=True)  # the long ones first
 ENGINES = ("installed", *SUITES)
 AT_ONCE = max(2, min(4, os.cpu_count() or 2))
 LONGEST = 300  # seconds for one notebook, on a machine that is slow and busy with others
@@ -31,16 +31,15 @@ def _validate(notebook: Path, engine: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def runs():
-    """All runs, under way at once, the longest notebooks first."""
+def runs(request):
+    """All runs that were chosen, under way at once."""
+    chosen = [item.callspec.params for item in request.session.items if "runs" in getattr(item, "fixturenames", ())]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        order = sorted(NOTEBOOKS, key=lambda path: path.stat().st_size, reverse=True)
         started: dict[tuple[str, str], Future] = {}
-        for engine in ENGINES:
-            for notebook in order:
-                started[notebook.name, engine] = pool.submit(_validate, notebook, engine)
+        for name, engine in ((each["name"], each["engine"]) for each in chosen):
+            started[name, engine] = pool.submit(_validate, ROOT / "notebooks" / name, engine)
         yield started
-        for future in started.values():  # one test was chosen, or the run was stopped: the rest is not begun
+        for future in started.values():  # the run was stopped: the rest is not begun
             future.cancel()
 
 

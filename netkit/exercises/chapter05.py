@@ -2,149 +2,38 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 
 from netkit.exercises import wiring
+from netkit.exercises.judges_05 import (
+    ADDRESSES,
+    MEMBERS,
+    NODES,
+    has_overlay,
+    is_on,
+    is_swarm,
+    judge_service,
+    resolves_to_tasks,
+    runs_everywhere,
+)
 from netkit.exercises.model import Criterion, Evidence, Exercise, Miss, Probe
-from netkit.topology.model import Interface, Service, Topology
-
-NODES = ("node1", "node2")
-ADDRESSES = {"node1": "192.168.59.1", "node2": "192.168.59.2"}
-# the manager goes on listing a worker that has left: each engine knows best
-MEMBERS = {f"member {name}": Probe(name, "docker info --format '{{.Swarm.LocalNodeState}}' | grep -qx active") for name in NODES}
-
-
-def _is_swarm() -> Criterion:
-    def judge(evidence: Evidence) -> Miss | None:
-        missing = [name for name in NODES if evidence.node(name).swarm is None or not evidence.answers(f"member {name}")]
-        if not missing:
-            return None
-        return Miss(
-            f"{' and '.join(missing)} in no swarm",
-            "Both machines have to stay in the swarm that the stub has made.",
-            "Run the stub again, and begin anew.",
-        )
-
-    return Criterion("a swarm of node1 and node2", judge)
-
-
-def _find_service(topology: Topology, name: str) -> Service | None:
-    return next((each for each in topology.services if each.name == name), None)
-
-
-def _find_running(service: Service) -> list[str]:
-    return sorted({task.node for task in service.tasks if task.state == "running"})
-
-
-def _judge_service(name: str, judge: Callable[[Service], Miss | None]) -> Callable[[Evidence], Miss | None]:
-    """The judgement of a service, if there is one of this name."""
-
-    def judge_evidence(evidence: Evidence) -> Miss | None:
-        service = _find_service(evidence.topology, name)
-        if service:
-            return judge(service)
-        if any(name in each.name for node in NODES for each in evidence.node(node).containers):
-            return Miss(
-                f"no service {name}, but a container of that name",
-                "`docker run` starts a container on one machine; a service is a wish to the whole swarm.",
-                f"`docker rm -f {name}`, then `docker service create --name {name} …` on node1",
-            )
-        return Miss(
-            f"services: {', '.join(each.name for each in evidence.topology.services) or 'none'}",
-            f"Make a service of the name {name}, on the manager.",
-            f"`docker service create --detach --no-resolve-image --name {name} …`",
-        )
-
-    return judge_evidence
-
-
-def _runs_everywhere(name: str) -> Criterion:
-    def judge(service: Service) -> Miss | None:
-        running = _find_running(service)
-        if set(NODES) <= set(running):
-            return None
-        where = f"running on: {', '.join(running) or 'no node yet'}"
-        if service.mode == "replicated" and service.replicas == 1:
-            return Miss(where, "One replica is in one place. There are two nodes.", f"`docker service scale {name}=2`")
-        return Miss(
-            where,
-            "Not on each node: is it still starting, or kept away from one of them?",
-            f"`docker service ps --no-trunc {name}` says why; `--mode global` means one on every node",
-        )
-
-    return Criterion(f"a service {name} with a task running on each node", _judge_service(name, judge))
-
-
-def _has_overlay(name: str, subnet: str) -> Criterion:
-    wanted = ipaddress.ip_network(subnet)
-
-    def judge(evidence: Evidence) -> Miss | None:
-        network = evidence.node("node1").network(name)
-        if network is None:
-            return Miss(
-                f"no network {name} on node1",
-                "Create the network on the manager.",
-                f"`docker network create -d overlay --subnet {subnet} {name}`",
-            )
-        if network.driver != "overlay":
-            return Miss(
-                f"{name} has the driver {network.driver}",
-                "That network ends at the edge of node1: without `-d`, Docker makes a bridge.",
-                f"`docker network rm {name}`, then `docker network create -d overlay --subnet {subnet} {name}`",
-            )
-        if wanted not in network.subnets:
-            return Miss(
-                f"{name} has {', '.join(map(str, network.subnets)) or 'no subnet'}",
-                "The swarm has picked a subnet, or you another one. It cannot be changed afterwards.",
-                f"`docker service rm …`, `docker network rm {name}`, and create it with `--subnet {subnet}`",
-            )
-        return None
-
-    return Criterion(f"an overlay network {name} with {subnet}", judge)
-
-
-def _is_on(name: str, network: str) -> Criterion:
-    def judge(service: Service) -> Miss | None:
-        if network in service.networks:
-            return None
-        return Miss(
-            f"{name} is on: {', '.join(service.networks) or 'no network of its own'}",
-            "The service has not been put on the network.",
-            f"`docker service update --network-add {network} {name}`, or create it with `--network {network}`",
-        )
-
-    return Criterion(f"{name} on the network {network}", _judge_service(name, judge))
-
-
-def _resolves_to_tasks(name: str) -> Criterion:
-    def judge(service: Service) -> Miss | None:
-        if service.resolution == "dnsrr":
-            return None
-        return Miss(
-            f"{name} has a virtual address",
-            "Its name leads to one address that stands for all tasks; that is the default.",
-            f"`docker service update --endpoint-mode dnsrr {name}`",
-        )
-
-    return Criterion(f"the name {name} giving the tasks' own addresses", _judge_service(name, judge))
-
+from netkit.topology.model import Interface, Service
 
 CREW = "$(docker ps -q -f label=com.docker.swarm.service.name=crew | head -1)"
 OWN_NETWORK = Exercise(
     "5.1",
     "a network and a crew",
     (
-        _is_swarm(),
-        _has_overlay("team", "10.99.0.0/24"),
-        _is_on("crew", "team"),
-        _runs_everywhere("crew"),
-        _resolves_to_tasks("crew"),
+        is_swarm(),
+        has_overlay("team", "10.99.0.0/24"),
+        is_on("crew", "team"),
+        runs_everywhere("crew"),
+        resolves_to_tasks("crew"),
         wiring.reaches(
             "lookup",
             "two answers for the name crew, both answering a ping",
-            "All is set; the names may still be on their way. Ask again. Is UDP port 4789 open?",
-            "`docker exec … nslookup crew`, and `docker service ps crew`",
+            "All is set; the names may still be on their way: ask again. If you have changed the mode of a running service, look the name up yourself.",
+            "`docker exec … nslookup crew 127.0.0.11`. An address that is no task's is the old virtual one: `docker service rm crew`, and create it anew.",
         ),
     ),
     MEMBERS
@@ -325,7 +214,7 @@ def _talks() -> Criterion:
 FIREWALL = Exercise(
     "5.3",
     "why does it not work?",
-    (_is_swarm(), _keeps_containers(), _talks(), _keeps_firewall()),
+    (is_swarm(), _keeps_containers(), _talks(), _keeps_firewall()),
     MEMBERS
     | {
         "ping": Probe("node1", "for i in 1 2; do docker exec ask ping -c 1 -W 1 answer && exit; done; exit 1"),
@@ -353,7 +242,7 @@ def _publishes_on_hosts() -> Criterion:
             "`docker service update --publish-add mode=host,published=8080,target=80 page`",
         )
 
-    return Criterion("port 80 of page published as 8080, by each node for its own task", _judge_service("page", judge))
+    return Criterion("port 80 of page published as 8080, by each node for its own task", judge_service("page", judge))
 
 
 def _answers_for_itself(node: str) -> Criterion:
@@ -385,7 +274,7 @@ def _find_hostnames(evidence: Evidence, node: str) -> set[str]:
 PUBLISHED = Exercise(
     "5.4",
     "one door on each machine",
-    (_is_swarm(), _runs_everywhere("page"), _publishes_on_hosts(), _answers_for_itself("node1"), _answers_for_itself("node2")),
+    (is_swarm(), runs_everywhere("page"), _publishes_on_hosts(), _answers_for_itself("node1"), _answers_for_itself("node2")),
     MEMBERS | {node: Probe("outside", f"curl -s --max-time 2 http://{address}:8080/") for node, address in ADDRESSES.items()},
 )
 
