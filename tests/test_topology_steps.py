@@ -116,7 +116,8 @@ def test_network_create():
         "  packets from 172.18.0.0/16 are masqueraded unless they leave by bridge of shop",
         "  no packet is forwarded between it and docker0",
     ]
-    assert calc_diff(before, after).changes[0].also == ("node1/host/bridge of shop",)
+    places = ("node1/host/bridge of shop", "node1/host/masquerade 172.18.0.0/16")
+    assert calc_diff(before, after).changes[0].also == places
 
 
 def test_network_connect_and_disconnect():
