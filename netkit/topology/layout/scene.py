@@ -106,7 +106,8 @@ class _Found:
         tenants = sorted(self.tenants.get(namespace.name, ()), key=lambda each: (each.name != namespace.title, natural(each.name)))
         about = f"{self.node.name}/{namespace.name}"
         highlight = self.context.highlights.get(about, "")
-        titles = tuple(self._title(each, highlight) for each in tenants) or (Words(text=calc_clean(namespace.title), about=about),)
+        titles = tuple(self._title(each, highlight) for each in tenants)
+        titles = titles or (calc_words(calc_clean(namespace.title), about, self.context, highlight),)
         inner = [each for each in namespace.interfaces if each.kind != "loopback"]
         ports = [self._port(namespace, each) for each in inner]
         facts = [] if inner else [calc_stack_fact(about, each, self.context, highlight) for each in namespace.interfaces]
