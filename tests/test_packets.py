@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import struct
 from ipaddress import IPv6Address, ip_address
@@ -116,7 +117,7 @@ def test_a_packet_of_the_overlay_is_what_tcpdump_says(tmp_path):
                 f"rm /tmp/log; tcpdump -nner /tmp/{interface}.pcap 2>/dev/null; base64 -w0 /tmp/{interface}.pcap"
             ).stdout
             words, _, encoded = said.rpartition("\n")
-            (tmp_path / interface).write_bytes(__import__("base64").b64decode(encoded))
+            (tmp_path / interface).write_bytes(base64.b64decode(encoded))
             packets = list(read_packets(tmp_path / interface))
             assert len(packets) == 2
             for packet in packets:

@@ -158,9 +158,8 @@ def _has_subnet(name: str, subnet: str) -> Criterion:
 
 def _has_endpoint_address(name: str, network: str, address: str) -> Criterion:
     def judge(evidence: Evidence) -> Miss | None:
-        container = evidence.container(name)
-        endpoints = container.endpoints if container else ()
-        found = [str(each.ip) for endpoint in endpoints if endpoint.network == network for each in endpoint.addresses]
+        endpoint = wiring.find_endpoint(evidence, name, network)
+        found = [str(each.ip) for each in endpoint.addresses] if endpoint else []
         if address in found:
             return None
         return Miss(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from netkit.exercises.model import Criterion, Evidence, Miss, Probe
-from netkit.topology.model import Container, Endpoint, Interface, Network
+from netkit.exercises.wiring import find_default_routes, find_endpoint
+from netkit.topology.model import Container, Interface, Network
 
 PREDEFINED = ("bridge", "host", "none")
 ANIMALS, SIDES = ("ant", "bee", "cat"), ("east", "west")
@@ -47,12 +48,6 @@ def networks_of(container: Container | None) -> set[str]:
     return {each.network for each in container.endpoints} if container else set()
 
 
-def find_endpoint(evidence: Evidence, name: str, network: str) -> Endpoint | None:
-    """A running container's endpoint in a network."""
-    container = evidence.container(name)
-    return next((each for each in container.endpoints if each.network == network), None) if container else None
-
-
 def find_cable(evidence: Evidence, name: str, network: str) -> tuple[Interface | None, Interface | None]:
     """An endpoint's interface in the sandbox, and its other end on node1."""
     endpoint = find_endpoint(evidence, name, network)
@@ -89,8 +84,7 @@ def leads_out_by(name: str, network: str) -> Criterion:
     """The container's default route leads to the gateway of a network."""
 
     def judge(evidence: Evidence) -> Miss | None:
-        container, known = evidence.container(name), evidence.node("node1").network(network)
-        routes = [route for route in evidence.stack(container).routes if route.destination.prefixlen == 0] if container else []
+        routes, known = find_default_routes(evidence, name), evidence.node("node1").network(network)
         gateways = known.gateways if known else ()
         if any(route.gateway in gateways for route in routes):
             return None

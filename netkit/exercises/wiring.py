@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable
 
 from netkit.exercises.model import Criterion, Evidence, Miss
-from netkit.topology.model import Interface
+from netkit.topology.model import Endpoint, Interface, Route
 
 Find = Callable[[Evidence], Interface | None]
 
@@ -158,12 +158,23 @@ def has_address(find: Find, wanted: str, where: str) -> Criterion:
     return Criterion(f"the address {wanted} on {where}", judge)
 
 
+def find_default_routes(evidence: Evidence, name: str) -> list[Route]:
+    """The default routes of a running container."""
+    container = evidence.container(name)
+    return [route for route in evidence.stack(container).routes if route.destination.prefixlen == 0] if container else []
+
+
+def find_endpoint(evidence: Evidence, name: str, network: str) -> Endpoint | None:
+    """A running container's endpoint in a network."""
+    container = evidence.container(name)
+    return next((each for each in container.endpoints if each.network == network), None) if container else None
+
+
 def has_default_route(name: str, gateway: str) -> Criterion:
     """The container's default route leads to a gateway."""
 
     def judge(evidence: Evidence) -> Miss | None:
-        container = evidence.container(name)
-        routes = [route for route in evidence.stack(container).routes if route.destination.prefixlen == 0] if container else []
+        routes = find_default_routes(evidence, name)
         if any(str(route.gateway) == gateway for route in routes):
             return None
         found = ", ".join(f"default via {route.gateway or 'no gateway, straight on ' + str(route.interface)}" for route in routes)
