@@ -23,12 +23,14 @@ _WHERE = {
     "CommandError": "netkit.errors",
 }
 
-__all__ = ["__version__", "lab", *sorted(_WHERE)]
+_CALLABLE = ("lab", "live", "trace")  # packages that can be called
+
+__all__ = ["__version__", *_CALLABLE, *sorted(_WHERE)]
 
 
 def __getattr__(name: str) -> object:
-    if name == "lab":  # a package that can be called
-        return importlib.import_module("netkit.lab")
+    if name in _CALLABLE:
+        return importlib.import_module(f"netkit.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'netkit' has no attribute {name!r}")
     value = getattr(importlib.import_module(_WHERE[name]), name)
@@ -37,4 +39,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "lab", *_WHERE})
+    return sorted({*globals(), *_CALLABLE, *_WHERE})
