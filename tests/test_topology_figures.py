@@ -16,7 +16,7 @@ from netkit.errors import NetkitError
 from netkit.topology import colours, draw, fonts
 from netkit.topology.layout import Box, Line, Picture, Text, calc_layout
 from netkit.topology.layout.words import calc_clean, elide
-from netkit.topology.model import HOST, Topology
+from netkit.topology.model import HOST, Node, Topology
 from tests import topologies
 
 pytestmark = pytest.mark.filterwarnings("ignore:this figure has")
@@ -259,6 +259,16 @@ def test_a_diff_is_marked():
     badges = [shape for shape in picture.shapes if getattr(shape, "role", "") == "badge"]
     assert len(badges) == 3 + len(marks)
     check_texts(draw.paint(picture), "diff")
+
+
+def test_the_nat_of_a_node_that_was_switched_off_is_gone_with_it():
+    """Every label at its border is marked as gone; that of a node which stays is not."""
+    before = topologies.workshop()
+    first, second, *rest = before.nodes
+    after = replace(before, nodes=(first, Node(name=second.name, address=second.address, state="down", trouble="switched off"), *rest))
+    picture = lay_out(after, diff=before.diff(after))
+    tags = {(text.about.partition("/")[0], text.highlight) for text in picture.texts if text.role == "tag"}
+    assert tags == {(first.name, ""), (second.name, "gone")}
 
 
 def marked_bridge(diff: topologies.Diff) -> tuple[str, str]:

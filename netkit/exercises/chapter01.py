@@ -134,16 +134,13 @@ REPAIR = Exercise(
 
 def _publishes(name: str, port: int) -> Criterion:
     def judge(evidence: Evidence) -> Miss | None:
-        container = evidence.container(name)
-        if container is None:
+        bricked_up = "A door that is bricked up is closed to everybody: the containers have to go on running."
+        miss = wiring.judge_running(evidence, name, *[(bricked_up, f"`docker start {name}`, or run it as the stub does")] * 2)
+        if miss:
+            return miss
+        if (port, 80) not in wiring.find_published(evidence, name):
             return Miss(
-                f"{name} does not run",
-                "A door that is bricked up is closed to everybody: the containers have to go on running.",
-                f"`docker start {name}`",
-            )
-        if not any(each.port == port for each in container.ports):
-            return Miss(
-                f"{name} does not publish {port}",
+                f"{name} publishes: {wiring.tell_published(evidence, name)}",
                 "The port has to stay published: forbid it to one client only.",
                 f"`docker rm -f {name}`, and run it with `-p {port}:80`",
             )

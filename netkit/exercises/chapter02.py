@@ -12,9 +12,9 @@ GATE = Exercise(
     (
         judges.has_bridge_networks("street", "court"),
         judges.runs("www", "ledger", "gate"),
-        judges.is_in("www", "street"),
-        judges.is_in("ledger", "court"),
-        judges.is_in("gate", "street", "court"),
+        wiring.is_in("www", "street"),
+        wiring.is_in("ledger", "court"),
+        wiring.is_in("gate", "street", "court"),
         judges.leads_out_by("gate", "street"),
         wiring.reaches("gate www", "www answers gate, by its name", "Look at both ends of www's cable.", "`netkit.capture('node1')`"),
         wiring.reaches(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from netkit.exercises.model import Criterion, Evidence, Miss, Probe
-from netkit.exercises.wiring import find_default_routes, find_endpoint
-from netkit.topology.model import Container, Interface, Network
+from netkit.exercises.wiring import find_default_routes, find_endpoint, find_networks, judge_running
+from netkit.topology.model import Interface, Network
 
 PREDEFINED = ("bridge", "host", "none")
 ANIMALS, SIDES = ("ant", "bee", "cat"), ("east", "west")
@@ -15,12 +15,14 @@ def runs(*names: str) -> Criterion:
 
     def judge(evidence: Evidence) -> Miss | None:
         for name in names:
-            known = evidence.node("node1").container(name)
-            if known is None:
-                others = ", ".join(sorted(each.name for each in evidence.node("node1").containers)) or "none"
-                return Miss(f"no container {name} on node1 (there: {others})", f"Start {name}.", f"`docker run -d --name {name} …`")
-            if known.sandbox is None:
-                return Miss(f"{name} is {known.state}", "A container has a sandbox only while it runs.", f"`docker start {name}`")
+            miss = judge_running(
+                evidence,
+                name,
+                missing=(f"Start {name}.", f"`docker run -d --name {name} …`"),
+                stopped=("A container has a sandbox only while it runs.", f"`docker start {name}`"),
+            )
+            if miss:
+                return miss
         return None
 
     return Criterion(f"{', '.join(names)} running on node1", judge)
@@ -43,41 +45,11 @@ def has_bridge_networks(*names: str) -> Criterion:
     return Criterion(f"the networks {' and '.join(names)}", judge)
 
 
-def networks_of(container: Container | None) -> set[str]:
-    """The names of the networks a container has endpoints in."""
-    return {each.network for each in container.endpoints} if container else set()
-
-
 def find_cable(evidence: Evidence, name: str, network: str) -> tuple[Interface | None, Interface | None]:
     """An endpoint's interface in the sandbox, and its other end on node1."""
     endpoint = find_endpoint(evidence, name, network)
     inner = evidence.topology.at(endpoint.interface) if endpoint and endpoint.interface else None
     return inner, evidence.other_end(inner) if inner else None
-
-
-def is_in(name: str, *wanted: str) -> Criterion:
-    """The container has endpoints in exactly these networks."""
-
-    def judge(evidence: Evidence) -> Miss | None:
-        found = networks_of(evidence.container(name))
-        missing, surplus = sorted(set(wanted) - found), sorted(found - set(wanted))
-        listed = f"{name} is in {', '.join(sorted(found)) or 'no network'}"
-        if missing:
-            return Miss(
-                listed,
-                f"{name} needs an endpoint in {missing[0]} as well: one sandbox may have several.",
-                f"`docker network connect {missing[0]} {name}`",
-            )
-        if surplus:
-            return Miss(
-                listed,
-                f"{name} has an endpoint too many: in {surplus[0]} it has no business.",
-                f"`docker network disconnect {surplus[0]} {name}`",
-            )
-        return None
-
-    only = " and ".join(wanted)
-    return Criterion(f"{name} in {only}, and in nothing else", judge)
 
 
 def leads_out_by(name: str, network: str) -> Criterion:
@@ -212,7 +184,7 @@ def one_is_cut(wanted: tuple[str, str]) -> Criterion:
 
 def shared(evidence: Evidence, one: str, other: str) -> list[Network]:
     """The networks that two containers have in common and that somebody has created."""
-    both = networks_of(evidence.container(one)) & networks_of(evidence.container(other))
+    both = find_networks(evidence, one) & find_networks(evidence, other)
     return [each for each in evidence.node("node1").networks if each.name in both and each.name not in PREDEFINED]
 
 
@@ -222,7 +194,7 @@ def share_network(one: str, other: str) -> Criterion:
     def judge(evidence: Evidence) -> Miss | None:
         if shared(evidence, one, other):
             return None
-        mine, others = networks_of(evidence.container(one)), networks_of(evidence.container(other))
+        mine, others = find_networks(evidence, one), find_networks(evidence, other)
         found = "; ".join(f"{name}: {', '.join(sorted(nets)) or 'none'}" for name, nets in ((one, mine), (other, others)))
         if "bridge" in mine & others:
             return Miss(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netkit.exercises.model import Criterion, Evidence, Miss, Probe
+from netkit.exercises.wiring import find_published, judge_running, tell_published
 
 
 def asks_for(host: str, address: str, *inside: str) -> Probe:
@@ -17,14 +18,12 @@ def runs(name: str, why: str) -> Criterion:
     """A container of this name is there, and has not ended."""
 
     def judge(evidence: Evidence) -> Miss | None:
-        known = evidence.node("node1").container(name)
-        if known is None:
-            return Miss(f"no container {name} on node1", f"{why} Start it with `--name {name}`.", f"`docker run -d --name {name} …`")
-        if known.sandbox is None:
-            return Miss(
-                f"{name} is {known.state}", f"{why} It has ended: ask `docker logs {name}` why.", f"`docker rm -f {name}`, and run it anew"
-            )
-        return None
+        return judge_running(
+            evidence,
+            name,
+            missing=(f"{why} Start it with `--name {name}`.", f"`docker run -d --name {name} …`"),
+            stopped=(f"{why} It has ended: ask `docker logs {name}` why.", f"`docker rm -f {name}`, and run it anew"),
+        )
 
     return Criterion(f"a container {name} that runs", judge)
 
@@ -62,11 +61,10 @@ def owns(name: str, *ports: tuple[int, int]) -> Criterion:
         anew = f"`docker run -d --name {name} {' '.join(f'-p {port}:{target}' for port, target in ports)} busybox sleep infinity`"
         if mode != "bridge":
             return Miss(f"{name} has the mode {mode}", "The owner of a stack is in bridge mode, and the others join it.", anew)
-        found = {(each.port, each.target) for each in container.ports} if container else set()
-        if set(ports) <= found:
+        if set(ports) <= find_published(evidence, name):
             return None
         return Miss(
-            f"{name} publishes: {', '.join(f'{port} as its {target}' for port, target in sorted(found)) or 'nothing'}",
+            f"{name} publishes: {tell_published(evidence, name)}",
             "Ports belong to the stack, so it is the stack's owner that publishes them, and it has to be told when it is made.",
             f"`docker rm -f` all of the pod, then {anew}, then the others again",
         )

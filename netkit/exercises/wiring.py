@@ -9,27 +9,33 @@ from netkit.exercises.model import Criterion, Evidence, Miss
 from netkit.topology.model import Endpoint, Interface, Route
 
 Find = Callable[[Evidence], Interface | None]
+Hints = tuple[str, str]
+"""A hint, and a stronger one."""
+
+
+def judge_running(evidence: Evidence, name: str, missing: Hints, stopped: Hints) -> Miss | None:
+    """None if a container of this name runs on node1; otherwise what is wrong, with the hints for that."""
+    known = evidence.node("node1").container(name)
+    if known is None:
+        others = ", ".join(sorted(each.name for each in evidence.node("node1").containers)) or "none"
+        return Miss(f"no container {name} on node1 (there: {others})", *missing)
+    return None if known.sandbox else Miss(f"{name} is {known.state}", *stopped)
 
 
 def runs_without_network(name: str) -> Criterion:
     """A container of this name runs, and Docker has given it no network."""
 
     def judge(evidence: Evidence) -> Miss | None:
-        known = evidence.node("node1").container(name)
-        if known is None:
-            others = ", ".join(sorted(each.name for each in evidence.node("node1").containers)) or "none"
-            return Miss(
-                f"no container {name} on node1 (there: {others})",
-                f"Start it first, with `--name {name}`.",
-                f"`docker run -itd --net=none --name {name} busybox sh`",
-            )
-        if known.sandbox is None:
-            return Miss(
-                f"{name} is {known.state}",
-                "A container keeps its network only while it runs.",
-                f"`docker start {name}`, then wire it again.",
-            )
-        if known.mode != "none":
+        miss = judge_running(
+            evidence,
+            name,
+            missing=(f"Start it first, with `--name {name}`.", f"`docker run -itd --net=none --name {name} busybox sh`"),
+            stopped=("A container keeps its network only while it runs.", f"`docker start {name}`, then wire it again."),
+        )
+        if miss:
+            return miss
+        known = evidence.container(name)
+        if known and known.mode != "none":
             return Miss(
                 f"{name} has the network mode {known.mode}",
                 "Docker has wired this one already: the point is that you do.",
@@ -168,6 +174,59 @@ def find_endpoint(evidence: Evidence, name: str, network: str) -> Endpoint | Non
     """A running container's endpoint in a network."""
     container = evidence.container(name)
     return next((each for each in container.endpoints if each.network == network), None) if container else None
+
+
+def find_networks(evidence: Evidence, name: str) -> set[str]:
+    """The names of the networks a running container has endpoints in."""
+    container = evidence.container(name)
+    return {each.network for each in container.endpoints} if container else set()
+
+
+def is_in(name: str, *wanted: str) -> Criterion:
+    """The container runs, and has endpoints in exactly these networks."""
+
+    def judge(evidence: Evidence) -> Miss | None:
+        if evidence.container(name) is None:
+            return Miss(
+                f"{name} does not run",
+                f"{name} has to run: only a running container has endpoints.",
+                f"`docker start {name}`, or `docker run -d --name {name} --net={wanted[0]} …` if `docker ps --all` does not know it",
+            )
+        found = find_networks(evidence, name)
+        told = f"{name} is in: {', '.join(sorted(found)) or 'no network'}"
+        missing, surplus = sorted(set(wanted) - found), sorted(found - set(wanted))
+        if missing:
+            return Miss(
+                f"{told}; {name} has no endpoint in {missing[0]}",
+                f"{name} needs an endpoint in {missing[0]} as well: one sandbox may have several, and gets them while it runs.",
+                f"`docker network connect {missing[0]} {name}`",
+            )
+        if "bridge" in surplus:
+            return Miss(
+                told,
+                f"{name} is still on docker0, where it meets everybody else who is: joining one network does not leave another.",
+                f"`docker network disconnect bridge {name}`",
+            )
+        if surplus:
+            return Miss(
+                told,
+                f"{name} has an endpoint too many: {name} does not belong into {surplus[0]}.",
+                f"`docker network disconnect {surplus[0]} {name}`",
+            )
+        return None
+
+    return Criterion(f"{name} running, in {' and '.join(wanted)} and in no other network", judge)
+
+
+def find_published(evidence: Evidence, name: str) -> set[tuple[int, int]]:
+    """What a running container publishes: pairs of the node's port and its own."""
+    container = evidence.container(name)
+    return {(each.port, each.target) for each in container.ports} if container else set()
+
+
+def tell_published(evidence: Evidence, name: str) -> str:
+    """The same in words."""
+    return ", ".join(f"{port} as its {target}" for port, target in sorted(find_published(evidence, name))) or "nothing"
 
 
 def has_default_route(name: str, gateway: str) -> Criterion:

@@ -75,7 +75,9 @@ def calc_tags(node: Node, context: Context) -> list[Tag]:
 
 def _mark(tag: Tag, context: Context) -> Tag:
     """The tag as it is marked in a diff, if what it is about came or went; that something changed about its owner is no news of it."""
-    highlight = context.highlights.get(tag.about, "")
+    node = tag.about.partition("/")[0]
+    # with a node that was switched off, its whole stack went
+    highlight = "gone" if context.highlights.get(f"{node}/{HOST}") == "gone" else context.highlights.get(tag.about, "")
     return replace(tag, text=MARKS[highlight] + tag.text, highlight=highlight) if highlight in ("new", "gone") else tag
 
 
