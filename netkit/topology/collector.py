@@ -7,22 +7,19 @@ when the :class:`~netkit.lab.lab.Node` it belongs to is let go.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
-import sys
 import threading
 import time
 import weakref
 
 from netkit.errors import LabError
-from netkit.lab import remote
 from netkit.lab.lab import Node as Host
-from netkit.lab.spec import ROOT
+from netkit.topology.helper import Helper
 
 PATIENCE = 30.0  # seconds for a host to tell what it sees
-COLLECT = f"import sys; sys.path.insert(0, {ROOT!r}); from netkit.topology.collect.main import main; main()"
+COLLECT = "netkit.topology.collect.main"
 
 _collectors: weakref.WeakKeyDictionary[Host, Collector] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
@@ -62,7 +59,9 @@ class Collector:
                 except EOFError:
                     process.close()
                     if attempt == 2:
-                        raise LabError(f"the network of {self._name} could not be read: {process.explain()}") from None
+                        raise LabError(
+                            f"the network of {self._name} could not be read: {process.explain() or 'its collector was killed'}"
+                        ) from None
                     continue  # the host was switched off and on again meanwhile, or the process killed
                 except BaseException:
                     process.close()  # half an answer may be on its way
@@ -72,48 +71,22 @@ class Collector:
         raise AssertionError("unreachable")
 
 
-class Process:
-    """A running collector, its pipes, and a file for its last words."""
+class Process(Helper):
+    """A running collector."""
 
     def __init__(self, name: str, agent: str, with_engine: bool) -> None:
         self._name = name
-        stdin, self._questions = os.pipe2(os.O_CLOEXEC)
-        self._answers, stdout = os.pipe2(os.O_CLOEXEC)
-        with contextlib.suppress(OSError):  # a machine with hundreds of containers writes some 300 kB
-            fcntl.fcntl(stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
-        self._stderr = os.fdopen(os.memfd_create("stderr"), "rb")
-        command = [sys.executable, "-I", "-S", "-c", COLLECT, "--serve", *([] if with_engine else ["-"])]
-        try:
-            running, _ = remote.start(name, agent, command, (stdin, stdout, self._stderr.fileno()), "/", {})
-        except BaseException:
-            _close(None, self._questions, self._answers)
-            raise
-        finally:
-            os.close(stdin)
-            os.close(stdout)
-        self.close = weakref.finalize(self, _close, running, self._questions, self._answers)
+        super().__init__(name, agent, COLLECT, ["--serve", *([] if with_engine else ["-"])])
 
     def ask(self) -> dict:
         """One question, one answer; raises EOFError if the process has gone, LabError if it is silent."""
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._questions, b"\n")
+            os.write(self.stdin, b"\n")
         parts, deadline = [], time.monotonic() + PATIENCE
         while not parts or not parts[-1].endswith(b"\n"):
-            if not select.select([self._answers], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not select.select([self.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 raise LabError(f"{self._name} has not told its network within {PATIENCE:.0f} s")
-            parts.append(os.read(self._answers, 1 << 20))
+            parts.append(os.read(self.stdout, 1 << 20))
             if not parts[-1]:
                 raise EOFError
         return json.loads(b"".join(parts))
-
-    def explain(self) -> str:
-        """The last line it wrote about itself."""
-        said = os.pread(self._stderr.fileno(), 1 << 16, 0).decode(errors="replace").strip().splitlines()
-        return said[-1] if said else "its collector was killed"
-
-
-def _close(running: remote.Running | None, *fds: int) -> None:
-    for fd in fds:
-        os.close(fd)
-    if running:
-        running.close()
