@@ -18,11 +18,15 @@ from netkit.live.watchers import Watchers
 from netkit.topology.capture import capture
 from netkit.topology.model import Topology
 
+LONGEST = 5.0  # seconds for which what goes on and on is not told
+
 
 class Viewer(Protocol):
-    """What shows a topology; both are called in the follower's thread."""
+    """What shows a topology; all are called in the follower's thread."""
 
-    def show(self, before: Topology, after: Topology) -> None: ...
+    def show(self, topology: Topology) -> None: ...
+
+    def tell(self, before: Topology, after: Topology) -> None: ...
 
     def end(self, why: str) -> None: ...
 
@@ -41,6 +45,7 @@ class Follower:
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._lock = threading.RLock()  # a viewer may be let go anywhere, here included
         self._over = False
+        self._told = time.monotonic()
         self.looks = self.heard = 0
         self.hosts: tuple[str, ...] = ()
         self.troubles: dict[str, str] = {}
@@ -98,13 +103,25 @@ class Follower:
                 self.heard, self.hosts, self.troubles = watchers.heard, watchers.hosts, watchers.troubles
                 if pace.due is not None and time.monotonic() >= pace.due and not self._over:
                     begun = time.monotonic()
-                    self._look()
+                    topology = self._look()
                     pace.look(begun, time.monotonic())
+                    self._tell(topology, pace.is_calm)
 
-    def _look(self) -> None:
-        after = capture(lab=self._lab)
+    def _look(self) -> Topology:
+        topology = capture(lab=self._lab)
         self.looks += 1
-        before, self._topology = self._topology, after
         viewer = self._viewer()
         if viewer and not self._over:
-            viewer.show(before, after)
+            viewer.show(topology)
+        return topology
+
+    def _tell(self, topology: Topology, calm: bool) -> None:
+        """Tell what is different, once it is no longer on its way: nobody wants to hear of the states between."""
+        now = time.monotonic()
+        if not calm and now - self._told < LONGEST:
+            return
+        self._told = now
+        before, self._topology = self._topology, topology
+        viewer = self._viewer()
+        if viewer and not self._over:
+            viewer.tell(before, topology)

@@ -48,7 +48,9 @@ function turn(colour) {
   let hue = 0;
   if (spread) hue = most === r ? ((g - b) / spread + 6) % 6 : most === g ? (b - r) / spread + 2 : (r - g) / spread + 4;
   const strength = spread && spread / (1 - Math.abs(2 * light - 1));
-  return `hsl(${Math.round(hue * 60)} ${Math.round(Math.min(strength, 0.8) * 100)}% ${Math.round(9 + (1 - light) * 83)}%)`;
+  const turned = 9 + (1 - light) * 83;
+  const seen = spread > 0.1 && light < 0.7 ? Math.max(turned, 62) : turned; // lines in colour are to stand out
+  return `hsl(${Math.round(hue * 60)} ${Math.round(Math.min(strength, 0.8) * 100)}% ${Math.round(seen)}%)`;
 }
 
 function paint(colour, dark) {
@@ -263,12 +265,13 @@ class Card {
     this.node.hidden = false;
   }
 
-  // Beside the object, and within the stage.
+  // Beside the picture if there is room, else beside the object; within the stage.
   put(stage, box) {
     const room = stage.getBoundingClientRect();
+    const picture = stage.firstChild.getBoundingClientRect();
     const { offsetWidth: width, offsetHeight: height } = this.node;
-    let x = box.right - room.left + 10;
-    if (x + width > room.width) x = box.left - room.left - width - 10;
+    const places = [picture.right, box.right + 10].map((x) => x - room.left);
+    let x = places.find((place) => place + width <= room.width) ?? box.left - room.left - width - 10;
     if (x < 0) x = Math.max(0, Math.min(room.width - width, box.left - room.left));
     const y = Math.max(0, Math.min(room.height - height, box.top - room.top));
     this.node.style.left = `${x}px`;
@@ -293,13 +296,18 @@ class Board {
     this.byAbout = new Map();
     this.current = this.hovered = this.pinned = null;
     this.marks = new Map();
+    this.fresh = new Map();
     this.listen();
   }
 
   listen() {
     this.svg.addEventListener("pointermove", (event) => this.hover(this.find(event)));
     this.svg.addEventListener("pointerleave", () => this.hover(null));
-    this.svg.addEventListener("click", (event) => this.pin(this.find(event), true));
+    this.svg.addEventListener("click", (event) => {
+      const about = this.find(event);
+      this.pin(about, true);
+      this.objectOf(about)?.focus({ preventScroll: true }); // so that Escape is heard here
+    });
     this.svg.addEventListener("keydown", (event) => this.press(event));
     this.stage.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.pinned) {
@@ -322,7 +330,7 @@ class Board {
     const fresh = this.canvas.draw(scene.shapes, isDark());
     this.svg.setAttribute("aria-label", scene.summary);
     this.choose(this.node, this.network);
-    for (const about of fresh) this.flash(about);
+    this.flash(fresh);
     if (this.pinned && !scene.facts[this.pinned]) this.pin(null);
     if (this.hovered && !scene.facts[this.hovered]) this.hovered = null;
     this.tell();
@@ -350,7 +358,7 @@ class Board {
     const frame = this.node && this.byAbout.get(this.node);
     if (!frame) return [0, 0, this.scene.width, this.scene.height];
     const [left, top, right, bottom] = locate(frame);
-    return [left - 12, top - 12, right - left + 24, bottom - top + 44].map((value) => Math.round(value * 10) / 10);
+    return [left - 12, top - 12, right - left + 24, bottom - top + 34].map((value) => Math.round(value * 10) / 10);
   }
 
   isHidden(about) {
@@ -358,8 +366,9 @@ class Board {
   }
 
   isDim(element) {
-    if (!this.network || element.ground) return false;
-    return !(this.scene.facts[element.about]?.networks ?? []).includes(this.network) && !this.scene.nodes.includes(element.about);
+    if (!this.network || element.ground || !element.about) return false;
+    if (element.network) return element.network !== this.network;
+    return !(this.scene.facts[element.about]?.networks ?? []).includes(this.network);
   }
 
   // -- objects for keyboard and screen reader --
@@ -472,11 +481,27 @@ class Board {
     this.above.append(this.marks.get(name));
   }
 
-  flash(about) {
-    if (!this.scene.facts[about] || this.isHidden(about)) return;
+  // What has come has a halo for a while, which goes with it when it moves; what came with something bigger has none of its own.
+  flash(abouts) {
+    const now = performance.now();
+    for (const about of abouts) {
+      const elements = this.byAbout.get(about);
+      const parent = about.slice(0, about.lastIndexOf("/"));
+      const inside = abouts.has(parent) || this.fresh.has(parent);
+      if (!inside && this.scene.facts[about] && elements.some((element) => element.tag !== "text")) this.fresh.set(about, now);
+    }
+    for (const node of this.above.querySelectorAll(".nk-fresh")) node.remove();
+    for (const [about, begin] of this.fresh) {
+      if (now - begin >= FRESH || !this.byAbout.has(about)) this.fresh.delete(about);
+      else if (!this.isHidden(about)) this.shine(about, now - begin);
+    }
+  }
+
+  shine(about, age) {
     const group = halo(this.byAbout.get(about), "nk-fresh");
+    group.style.animationDelay = `${-age}ms`;
     this.above.append(group);
-    setTimeout(() => group.remove(), FRESH);
+    setTimeout(() => group.remove(), FRESH - age);
   }
 
   // Put the card where it belongs: at what is pointed at, else at what has the focus, else at what is pinned.
@@ -577,6 +602,11 @@ function makeTools(board, name, extra = () => []) {
   return { nodes, networks, save, fill };
 }
 
+function prepare(el) {
+  el.classList.add("netkit-live");
+  el.dataset.lmSuppressShortcuts = "true"; // of the notebook, which would take arrows and Enter for itself
+}
+
 function makeText() {
   const words = make("pre", { tabindex: 0 });
   const summary = make("summary");
@@ -645,7 +675,7 @@ function renderLive(model, el) {
   };
 
   const bar = make("div", { class: "nk-bar" }, tools.nodes.node, tools.networks.node, pause, status, tools.save);
-  el.classList.add("netkit-live");
+  prepare(el);
   el.append(bar, board.stage, log, text.node);
   draw();
   note();
@@ -760,7 +790,7 @@ function renderSteps(model, el) {
   });
   slider.addEventListener("keydown", (event) => event.stopPropagation()); // the notebook has its own use of arrows
   const text = makeText();
-  el.classList.add("netkit-live");
+  prepare(el);
   el.append(bar, board.stage, player, live, list, text.node);
   const scene = model.get("picture");
   board.show(scene);

@@ -37,6 +37,11 @@ class Pace:
             self._settled += 1
 
     @property
+    def is_calm(self) -> bool:
+        """Whether what was looked at last is no longer on its way: to be asked after :meth:`look`."""
+        return self._settled > 0
+
+    @property
     def due(self) -> float | None:
         """When to look."""
         if self._last is None:

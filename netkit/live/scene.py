@@ -63,14 +63,15 @@ def _encode(facts: Facts, networks: Iterable[str]) -> dict:
 
 def calc_elements(shapes: Iterable[Shape], measure: Measure) -> list[dict]:
     """The shapes as elements, the hindmost first. A shape keeps its key as long as the same stands for the same."""
+    shapes = tuple(shapes)
     seen: Counter[str] = Counter()
+    ground = {shape.about for shape in shapes if shape.role in GROUND}
     elements = []
     for shape in shapes:
         name = f"{type(shape).__name__} {shape.role} {shape.about}"
         seen[name] += 1
         element = _make(shape, measure) | {"key": f"{name} {seen[name]}", "about": shape.about}
-        if shape.role in GROUND:
-            element["ground"] = 1
+        element |= {"ground": True} if shape.about in ground else {"network": shape.network} if shape.network else {}
         elements.append(element)
     return elements
 

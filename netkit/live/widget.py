@@ -19,7 +19,7 @@ from netkit.topology.model import Topology
 
 HERE = pathlib.Path(__file__).parent
 VIEW = "application/vnd.jupyter.widget-view+json"
-NEWS = 12  # lines about one look
+NEWS = 12  # lines that are told at once
 
 
 class Page(anywidget.AnyWidget):
@@ -58,19 +58,22 @@ class LiveView(Page):
     def __repr__(self) -> str:
         return "<LiveView>"
 
-    def show(self, before: Topology, after: Topology) -> None:
-        """Show another capture, and say what is different. Called in the follower's thread."""
-        self.topology = after
-        picture = self._draw(after)
+    def show(self, topology: Topology) -> None:
+        """Show another capture. Called in the follower's thread."""
+        self.topology = topology
+        picture = self._draw(topology)
         if picture != self.picture:
             self.picture = picture
-        text = before.diff(after).text()
+
+    def tell(self, before: Topology, after: Topology) -> None:
+        """Say what is different between two captures. Called in the follower's thread."""
+        diff = before.diff(after)
+        text = diff.text()
         if text != "nothing changed":
             self._number += 1
             lines = text.split("\n")
-            count = sum(not line.startswith("  ") for line in lines)
             shown = lines if len(lines) <= NEWS else [*lines[: NEWS - 1], f"… {len(lines) - NEWS + 1} more lines"]
-            self.news = {"number": self._number, "lines": shown, "count": count}
+            self.news = {"number": self._number, "lines": shown, "count": sum(not change.told_with for change in diff.changes)}
 
     def end(self, why: str) -> None:
         """Say why the picture does not follow any longer."""
