@@ -46,6 +46,7 @@ def _build_parser() -> argparse.ArgumentParser:
     start = commands.add_parser("start", help="open JupyterLab on the notebooks")
     start.add_argument("--port", type=int, default=8888, help="the port on 127.0.0.1 (default 8888; the next free one if taken)")
     start.add_argument("--no-browser", action="store_true", help="only print the address")
+    start.add_argument("--notebooks", metavar="DIR", help="open the notebooks of this directory instead of the workshop's own")
     start.set_defaults(action=_start)
 
     run = commands.add_parser("run", help="open a lab, run a command on node1, close the lab", usage="netkit run [options] -- COMMAND…")
@@ -102,7 +103,7 @@ def _need_command(options: argparse.Namespace, usage: str) -> list[str]:
 def _start(options: argparse.Namespace) -> int:
     from netkit.server import start_server
 
-    return start_server(options.port, not options.no_browser)
+    return start_server(options.port, not options.no_browser, options.notebooks)
 
 
 def _run(options: argparse.Namespace) -> int:

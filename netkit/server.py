@@ -10,11 +10,16 @@ from netkit.errors import NetkitError
 FIRST = "00-start-here.ipynb"
 
 
-def start_server(port: int, browser: bool) -> int:
-    """Become JupyterLab, on 127.0.0.1 and with its token; raises NetkitError for a bad port."""
+def start_server(port: int, browser: bool, notebooks: str | None = None) -> int:
+    """Become JupyterLab, on 127.0.0.1 and with its token, on the workshop's notebooks or another directory.
+
+    Raises NetkitError for a bad port, and for a directory that is none.
+    """
     if not 0 < port < 65536:
         raise NetkitError(f"{port} is no port: use one from 1 to 65535")
-    notebooks = find_notebooks()
+    notebooks = os.path.abspath(notebooks) if notebooks else find_notebooks()
+    if not os.path.isdir(notebooks):
+        raise NetkitError(f"{notebooks} is no directory: name one that holds notebooks, or leave --notebooks out")
     argv = [sys.executable, "-m", "jupyterlab", *server_arguments(port, browser, notebooks)]
     os.chdir(notebooks)  # where terminals start
     os.execv(argv[0], argv)

@@ -64,6 +64,19 @@ def lab():
         yield opened
 
 
+@pytest.fixture(scope="module")
+def workbench():
+    """JupyterLab on a copy of all notebooks, and a browser: see tests/browsing.py."""
+    from tests.browsing import NOTEBOOKS, find_browser, open_workbench
+
+    try:
+        find_browser()
+    except LookupError as error:
+        pytest.skip(str(error))
+    with open_workbench(*NOTEBOOKS) as opened:
+        yield opened
+
+
 @pytest.fixture
 def seeded(request):
     """A random generator whose seed is printed, and can be set with NETKIT_TEST_SEED."""

@@ -6,9 +6,6 @@ import contextlib
 import json
 import os
 import re
-import signal
-import socket
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -23,64 +20,14 @@ from netkit.lab.lab import open_lab
 from tests.conftest import NETKIT
 from tests.kernels import wait_for
 from tests.machine import is_alive
-
-
-class Server:
-    """A JupyterLab of our own, and the few requests of its interface that we need."""
-
-    def __init__(self, process: subprocess.Popen, port: int, token: str) -> None:
-        self.process, self.port, self.token = process, port, token
-
-    def ask(self, method: str, path: str, body: dict | None = None) -> dict:
-        """One request with the token; returns its answer."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/{path}",
-            method=method,
-            data=json.dumps(body).encode() if body is not None else None,
-            headers={"Authorization": f"token {self.token}"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or b"{}")
-
-    def open_notebook(self, path: str) -> dict:
-        """What a front end asks for when a notebook is opened: a session with a kernel."""
-        return self.ask("POST", "sessions", {"path": path, "name": path, "type": "notebook", "kernel": {"name": "netkit"}})
+from tests.servers import Server, open_server
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """`netkit start` on a free port; it is ended afterwards, politely."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [NETKIT, "start", "--port", str(port), "--no-browser"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    token = None
-    for line in process.stdout:
-        found = re.search(rf"http://127\.0\.0\.1:{port}/\S*token=(\w+)", line)
-        if found:
-            token = found[1]
-            break
-    assert token, "the server did not print its address"
-    opened = Server(process, port, token)
-    assert wait_for(lambda: _answers(opened), 20)
-    yield opened
-    process.send_signal(signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=10)
-    process.kill()
-    process.stdout.close()
-
-
-def _answers(server: Server) -> bool:
-    with contextlib.suppress(OSError):
-        return bool(server.ask("GET", "status"))
-    return False
+    """`netkit start` on a free port."""
+    with open_server() as opened:
+        yield opened
 
 
 class Terminal:

@@ -1,9 +1,8 @@
-"""From the shapes of a picture to matplotlib's artists: how each role looks, and nothing else."""
+"""From the shapes of a picture to matplotlib's artists; :mod:`netkit.topology.looks` says how each looks."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -13,57 +12,12 @@ from matplotlib.path import Path
 from matplotlib.text import Text as TextArtist
 from matplotlib.transforms import Affine2D
 
-from netkit.topology.colours import HIGHLIGHTS, INK, PAPER, SOFT, STACK, colours
+from netkit.topology.colours import HIGHLIGHTS, PAPER
 from netkit.topology.fonts import calc_drawable
 from netkit.topology.layout.picture import Box, Line, Mark, Picture, Text
+from netkit.topology.looks import BOXES, DASH, LINES, Look, calc_mark_look, calc_radius, calc_style, calc_symbol, calc_text_colour
 
-NETWORK, FILL = "network's line", "network's fill"
 BEND = 0.5523  # of a quarter circle's control points
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a role looks; lengths in points. ``radius`` is that of a box's corners."""
-
-    face: str = "none"
-    edge: str = "none"
-    width: float = 1.0
-    dash: tuple[float, ...] = ()
-    radius: float = 0.0
-
-
-BOXES = {
-    "node": Look(PAPER, INK, 1.8, radius=7),
-    "off": Look("#fafafa", SOFT, 1.4, (4, 3), radius=7),
-    "region": Look(STACK, radius=6),
-    "container": Look(PAPER, INK, 1.3, radius=5),
-    "namespace": Look(PAPER, SOFT, 1.1, (5, 2)),
-    "stopped": Look("#f6f6f6", SOFT, 1.0, (2, 2), radius=5),
-    "more": Look(PAPER, SOFT, 1.0, radius=5),
-    "guest": Look("none", INK, 1.3, radius=5),
-    "tenant": Look("#f3f5f7", SOFT, 0.8, radius=4),
-    "bar": Look(FILL, NETWORK, 1.5, radius=2),
-    "parent": Look(FILL, NETWORK, 1.5, (4, 2), radius=2),
-    "band": Look(FILL, NETWORK, 1.5, radius=2),
-    "link": Look(FILL, NETWORK, 0.8, (3, 2)),
-    "vtep": Look(PAPER, NETWORK, 1.2),
-    "extra": Look(PAPER, SOFT, 0.9),
-    "uplink": Look(PAPER, INK, 1.3, radius=2),
-    "tag": Look(PAPER, NETWORK, 1.0, radius=9),
-    "notes": Look("#fbfcfd", SOFT, 0.6, radius=2),
-    "lan": Look("#d5dade", "#3c434a", 1.2, radius=3),
-    "gap-host": Look(STACK),
-    "gap-node": Look(PAPER),
-    "gap-paper": Look(PAPER),
-    "backing": Look(PAPER),
-}
-LINES = {
-    "wire": Look(edge=NETWORK, width=1.6),
-    "spine": Look(edge=NETWORK, width=4.0),
-    "cable": Look(edge="#3c434a", width=2.2),
-    "tunnel": Look(edge=NETWORK, width=1.5, dash=(5, 3)),
-}
-TEXTS = {"far": SOFT, "caption": SOFT, "aside": INK, "trouble": "#a32a00", "detail": INK, "note": INK}
 
 
 class Painter:
@@ -85,27 +39,23 @@ class Painter:
         return self.figure
 
     def _add(self, path: Path, look: Look, shape: Box | Line | Mark, order: int) -> None:
-        style = colours.style(shape.network)
-        known = {NETWORK: style.line, FILL: style.fill}
-        width, edge, dash = look.width, known.get(look.edge, look.edge), look.dash
-        face = known.get(look.face, look.face)
-        if shape.highlight:
-            # a wire keeps its network's colour, unless it is gone
-            plain = isinstance(shape, Line) and shape.highlight != "gone"
-            edge, width = edge if plain else HIGHLIGHTS[shape.highlight], max(2.4, width)
-            dash = (4, 3) if shape.highlight == "gone" else dash
-            face = "#f4f4f5" if shape.highlight == "gone" and face != "none" else face
+        style = calc_style(look, shape)
         patch = PathPatch(
-            path, facecolor=face, edgecolor=edge, linewidth=width * self.scale, zorder=order, capstyle="butt", joinstyle="miter"
+            path,
+            facecolor=style.face,
+            edgecolor=style.edge,
+            linewidth=style.width * self.scale,
+            zorder=order,
+            capstyle="butt",
+            joinstyle="miter",
         )
-        if dash:
-            patch.set_linestyle((0, tuple(part / width * 1.2 for part in dash)))
+        if style.dash:
+            patch.set_linestyle((0, tuple(part / style.width * DASH for part in style.dash)))
         patch.set_transform(self.transform)
         self.figure.add_artist(patch)
 
     def _box(self, box: Box, order: int) -> None:
-        look = BOXES[box.role]
-        self._add(_make_box(box, min(look.radius, box.height / 2, box.width / 2)), look, box, order)
+        self._add(_make_box(box, calc_radius(box)), BOXES[box.role], box, order)
 
     def _line(self, line: Line, order: int) -> None:
         self._add(Path(line.points), LINES[line.role], line, order)
@@ -114,26 +64,22 @@ class Painter:
         if mark.role == "badge":
             self._badge(mark, order)
             return
-        symbol = mark.role if mark.role in ("in", "out") else colours.style(mark.network).symbol
-        edge = PAPER if mark.role == "plug" else "none"
-        face = HIGHLIGHTS["gone"] if mark.highlight == "gone" else NETWORK
-        self._add(_make_symbol(symbol, mark), Look(face, edge, 0.8), replace(mark, highlight=""), order)
+        self._add(_make_symbol(mark), calc_mark_look(mark), replace(mark, highlight=""), order)
 
     def _badge(self, mark: Mark, order: int) -> None:
         colour, plain = HIGHLIGHTS[mark.highlight], Mark(x=mark.x, y=mark.y, size=mark.size, role="badge")
-        self._add(_make_symbol("circle", mark), Look(colour, PAPER, 1.0), plain, order)
+        self._add(Path.circle((mark.x, mark.y), mark.size / 2), Look(colour, PAPER, 1.0), plain, order)
         reach = mark.size * 0.28
         for path in _make_sign(mark.highlight, mark.x, mark.y, reach):
             self._add(path, Look(edge=PAPER, width=1.7), plain, order)
 
     def _text(self, text: Text, order: int) -> None:
         shown, families = calc_drawable(text.text, text.bold, text.mono)
-        colour = HIGHLIGHTS[text.highlight] if text.highlight else TEXTS.get(text.role, INK)
         artist = TextArtist(
             text.x,
             text.y,
             shown,
-            color=colour,
+            color=calc_text_colour(text),
             fontproperties=FontProperties(family=families, weight="bold" if text.bold else "normal", size=text.size * self.scale),
             horizontalalignment={"start": "left", "middle": "center", "end": "right"}[text.anchor],
             verticalalignment="baseline",
@@ -161,35 +107,9 @@ def _make_box(box: Box, radius: float) -> Path:
     return Path([point for corner in corners for point in corner], codes)
 
 
-POLYGONS = {
-    "square": (4, 45, 1.18),
-    "diamond": (4, 0, 1.15),
-    "triangle": (3, 90, 1.2),
-    "wedge": (3, -90, 1.2),
-    "pentagon": (5, 90, 1.1),
-    "hexagon": (6, 0, 1.08),
-}
-
-
-def _make_symbol(symbol: str, mark: Mark) -> Path:
-    radius = mark.size / 2
-    if symbol == "circle":
-        return Path.circle((mark.x, mark.y), radius)
-    if symbol in ("in", "out"):
-        turn = -1 if symbol == "in" else 1
-        outline = [(-0.32, -1), (0.32, -1), (0.32, 0), (0.95, 0), (0, 1), (-0.95, 0), (-0.32, 0)]
-        points = [(mark.x + px * radius, mark.y + py * turn * radius) for px, py in outline]
-    elif symbol == "star":
-        points = [_at(mark, radius * (1.2 if number % 2 else 0.55), 90 + number * 36 - 36) for number in range(10)]
-    else:
-        count, start, grow = POLYGONS[symbol]
-        points = [_at(mark, radius * grow, start + number * 360 / count) for number in range(count)]
-    return Path([*points, points[0]], closed=True)
-
-
-def _at(mark: Mark, radius: float, degrees: float) -> tuple[float, float]:
-    angle = math.radians(degrees)
-    return mark.x + radius * math.cos(angle), mark.y - radius * math.sin(angle)
+def _make_symbol(mark: Mark) -> Path:
+    points = calc_symbol(mark)
+    return Path([*points, points[0]], closed=True) if points else Path.circle((mark.x, mark.y), mark.size / 2)
 
 
 def _make_sign(highlight: str, x: float, y: float, reach: float) -> list[Path]:

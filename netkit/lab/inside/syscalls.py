@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 
 # <linux/sched.h>: which namespaces unshare(2) makes and setns(2) expects
 NEWNS = 0x00020000
@@ -99,3 +100,42 @@ def die_with_parent(signal_number: int = 9) -> None:
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own has ended (prctl(2), PR_SET_CHILD_SUBREAPER)."""
     _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+class Inotify:
+    """Names that come and go in directories, told as they do (inotify(7)); wait for it as for a file."""
+
+    CREATE, MOVED_TO, DELETE = 0x100, 0x80, 0x200
+
+    def __init__(self) -> None:
+        self._fd = _libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        _check(self._fd, "inotify_init1")
+
+    def fileno(self) -> int:
+        """The descriptor to wait for."""
+        return self._fd
+
+    def watch(self, directory: str) -> None:
+        """Tell of this directory, too; may be repeated. Raises OSError."""
+        kinds = ctypes.c_uint32(self.CREATE | self.MOVED_TO | self.DELETE)
+        _check(_libc.inotify_add_watch(self._fd, _bytes(directory), kinds), f"inotify_add_watch {directory}")
+
+    def read(self) -> set[str]:
+        """The names that have come or gone since the last call."""
+        names: set[str] = set()
+        while True:
+            try:
+                data = os.read(self._fd, 1 << 16)
+            except BlockingIOError:
+                return names
+            at = 0
+            while at < len(data):
+                length = int.from_bytes(data[at + 12 : at + 16], sys.byteorder)
+                names.add(os.fsdecode(data[at + 16 : at + 16 + length].rstrip(b"\0")))
+                at += 16 + length
+
+    def close(self) -> None:
+        """Stop telling. May be repeated."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

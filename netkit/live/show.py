@@ -1,0 +1,67 @@
+"""``netkit.live()``: the network as it changes, or a packet's way through it."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from netkit.lab.current import current_lab
+from netkit.lab.lab import Lab
+from netkit.topology.capture import capture
+
+if TYPE_CHECKING:
+    from netkit.live.widget import LiveView, StepsView
+
+_of_cells: weakref.WeakValueDictionary[str, LiveView] = weakref.WeakValueDictionary()
+
+
+def live(trace: Any = None, *, show: Sequence[str] = ("addresses",), lab: Lab | None = None) -> LiveView | StepsView:
+    """The lab's network as a picture that follows every change; with a ``trace``, that packet's way step by step.
+
+    ``show`` is what is drawn, as for :meth:`netkit.topology.model.Topology.draw`; ``lab`` another lab than the one this process
+    lives in. The view follows changes from anywhere (a cell, also while it runs, a terminal, another
+    node, a swarm) until it is closed, its cell runs again, or the kernel ends. As a notebook's output it is text and image
+    beside the widget.
+
+    Raises LabError outside of a lab, NetkitError for a word in ``show`` that there is not.
+    """
+    if trace is not None:
+        return _show_trace(trace)
+    lab = lab or current_lab()
+    first = capture(lab=lab)
+    from netkit.live.widget import LiveView  # ipywidgets: only for those who look
+
+    view = LiveView(lab, first, tuple([show] if isinstance(show, str) else show))
+    cell = _find_cell()
+    if cell:
+        previous = _of_cells.get(cell)
+        if previous is not None:
+            previous.close()
+        _of_cells[cell] = view
+    return view
+
+
+def _find_cell() -> str:
+    """The id of the notebook's cell that runs now, as its front end calls it; "" elsewhere."""
+    kernel = getattr(_get_shell(), "kernel", None)
+    if kernel is None:
+        return ""
+    metadata = (kernel.get_parent() or {}).get("metadata") or {}
+    return str(metadata.get("cellId") or "")
+
+
+def _get_shell() -> Any:
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
+def _show_trace(trace: Any) -> StepsView:
+    from netkit.live.widget import StepsView
+    from netkit.topology.fonts import measure
+    from netkit.topology.layout import calc_layout
+    from netkit.trace.steps import calc_steps
+
+    picture = calc_layout(trace.topology, measure=measure)
+    return StepsView(trace.topology, picture, calc_steps(trace.topology, trace, picture), trace._repr_mimebundle_)

@@ -1,0 +1,90 @@
+"""`netkit start` for tests: a JupyterLab of their own, and the few requests of its interface that they need."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+
+from tests.conftest import NETKIT
+from tests.kernels import wait_for
+
+
+class Server:
+    """A running JupyterLab, spoken to with its token."""
+
+    def __init__(self, process: subprocess.Popen, port: int, token: str) -> None:
+        self.process, self.port, self.token = process, port, token
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: where everything its pages load has to come from."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, method: str, path: str, body: dict | None = None) -> dict:
+        """One request with the token; returns its answer."""
+        request = urllib.request.Request(
+            f"{self.origin}/api/{path}",
+            method=method,
+            data=json.dumps(body).encode() if body is not None else None,
+            headers={"Authorization": f"token {self.token}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    def open_notebook(self, path: str) -> dict:
+        """What a front end asks for when a notebook is opened: a session with a kernel."""
+        return self.ask("POST", "sessions", {"path": path, "name": path, "type": "notebook", "kernel": {"name": "netkit"}})
+
+    def close_notebook(self, path: str) -> None:
+        """Shut down the kernel, and with it the lab, of a notebook; one that has none is left alone."""
+        for session in self.ask("GET", "sessions"):
+            if session["path"] == path:
+                self.ask("DELETE", f"sessions/{session['id']}")
+
+
+@contextlib.contextmanager
+def open_server(*options: str, environment: dict[str, str] | None = None) -> Iterator[Server]:
+    """`netkit start` with more options, on a free port; it is ended afterwards, politely."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [NETKIT, "start", "--port", str(port), "--no-browser", *options],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | (environment or {}),
+    )
+    try:
+        server = Server(process, port, _read_token(process, port))
+        assert wait_for(lambda: _answers(server), 20), "the server does not answer"
+        yield server
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+        process.kill()
+        process.stdout.close()
+
+
+def _read_token(process: subprocess.Popen, port: int) -> str:
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if found := re.search(rf"http://127\.0\.0\.1:{port}/\S*token=(\w+)", line):
+            return found[1]
+    raise AssertionError("the server did not print its address:\n" + "".join(said))
+
+
+def _answers(server: Server) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(server.ask("GET", "status"))
+    return False
