@@ -11,18 +11,16 @@ import fcntl
 import json
 import os
 import select
-import sys
 import threading
 import time
 import weakref
 
 from netkit.errors import LabError
-from netkit.lab import remote
 from netkit.lab.lab import Node as Host
-from netkit.lab.spec import ROOT
+from netkit.lab.remote import Running, Transport
 
 PATIENCE = 30.0  # seconds for a host to tell what it sees
-COLLECT = f"import sys; sys.path.insert(0, {ROOT!r}); from netkit.topology.collect.main import main; main()"
+COLLECT = "netkit.topology.collect.main"
 
 _collectors: weakref.WeakKeyDictionary[Host, Collector] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
@@ -41,8 +39,8 @@ class Collector:
     """The process on a host that answers each line with its tables; one question at a time."""
 
     def __init__(self, host: Host, with_engine: bool) -> None:
-        # the host's name and socket, not the host: it could then never be let go
-        self._name, self._agent, self._with_engine = host.name, host.agent, with_engine
+        # the way to the host, not the host: it could then never be let go
+        self._transport, self._with_engine = host.transport, with_engine
         self._owner = os.getpid()
         self._turn = threading.Lock()
         self._process: Process | None = None
@@ -55,14 +53,14 @@ class Collector:
         """The host's tables now; raises LabError."""
         with self._turn:
             for attempt in (1, 2):
-                process = self._process or Process(self._name, self._agent, self._with_engine)
+                process = self._process or Process(self._transport, self._with_engine)
                 self._process = None
                 try:
                     answer = process.ask()
                 except EOFError:
                     process.close()
                     if attempt == 2:
-                        raise LabError(f"the network of {self._name} could not be read: {process.explain()}") from None
+                        raise LabError(f"the network of {self._transport.name} could not be read: {process.explain()}") from None
                     continue  # the host was switched off and on again meanwhile, or the process killed
                 except BaseException:
                     process.close()  # half an answer may be on its way
@@ -75,16 +73,16 @@ class Collector:
 class Process:
     """A running collector, its pipes, and a file for its last words."""
 
-    def __init__(self, name: str, agent: str, with_engine: bool) -> None:
-        self._name = name
+    def __init__(self, transport: Transport, with_engine: bool) -> None:
+        self._name = transport.name
         stdin, self._questions = os.pipe2(os.O_CLOEXEC)
         self._answers, stdout = os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):  # a machine with hundreds of containers writes some 300 kB
             fcntl.fcntl(stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
         self._stderr = os.fdopen(os.memfd_create("stderr"), "rb")
-        command = [sys.executable, "-I", "-S", "-c", COLLECT, "--serve", *([] if with_engine else ["-"])]
+        command, preamble = transport.python(COLLECT, "--serve", *([] if with_engine else ["-"]))
         try:
-            running, _ = remote.start(name, agent, command, (stdin, stdout, self._stderr.fileno()), "/", {})
+            running, _ = transport.start(command, (stdin, stdout, self._stderr.fileno()), "/", {})
         except BaseException:
             _close(None, self._questions, self._answers)
             raise
@@ -92,6 +90,8 @@ class Process:
             os.close(stdin)
             os.close(stdout)
         self.close = weakref.finalize(self, _close, running, self._questions, self._answers)
+        with contextlib.suppress(BrokenPipeError):  # one that has ended already: told when it is asked
+            _write_all(self._questions, preamble)
 
     def ask(self) -> dict:
         """One question, one answer; raises EOFError if the process has gone, LabError if it is silent."""
@@ -112,7 +112,12 @@ class Process:
         return said[-1] if said else "its collector was killed"
 
 
-def _close(running: remote.Running | None, *fds: int) -> None:
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _close(running: Running | None, *fds: int) -> None:
     for fd in fds:
         os.close(fd)
     if running:
