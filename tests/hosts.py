@@ -42,7 +42,9 @@ class Hosts:
 
     def write_inventory(self, text: str = "", *, name: str = "inventory.toml", extra: str = "", outside: bool = False) -> str:
         """An inventory of node1, where the kernel runs, and node2 by ssh; ``extra`` settings are node2's."""
-        text = text or f"""
+        text = (
+            text
+            or f"""
 known_hosts = "known_hosts"
 [machines.node1]
 ssh = "local"
@@ -52,6 +54,7 @@ ssh = "root@192.168.59.2"
 key = "user"
 {extra}
 """
+        )
         if outside:
             text += '[outside]\nssh = "root@192.168.59.254"\nkey = "user"\n'
         (self.directory / name).write_text(text)

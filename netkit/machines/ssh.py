@@ -44,7 +44,6 @@ OPTIONS = {
 WRAP = 'cd -- "$1" 2>/dev/null || cd; shift; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH; exec "$@"'
 COMMAND = "NETKIT_COMMAND"  # in the environment of a command and what it starts: how it is found to be signalled
 SIGNAL = "for e in $(grep -lsz '^{mark}$' /proc/[0-9]*/environ); do p=${{e#/proc/}}; kill -s {number} ${{p%/environ}}; done 2>/dev/null"
-# the caller's settings that would lead docker past the lab's own door
 SCRUBBED_PREFIXES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_CERT", "DOCKER_API")
 
 
@@ -137,9 +136,14 @@ class Route:
             subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=CONNECT_PATIENCE)
 
 
+def is_scrubbed(name: str) -> bool:
+    """Whether a variable of the caller would lead docker past the lab's own door."""
+    return name.startswith(SCRUBBED_PREFIXES)
+
+
 def popen(words: list[str], stdin: int, stdout: int, stderr: int) -> subprocess.Popen:
     """Start a process in a session of its own: the caller's terminal does not interrupt it."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(SCRUBBED_PREFIXES)}
+    environment = {name: value for name, value in os.environ.items() if not is_scrubbed(name)}
     return subprocess.Popen(words, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, start_new_session=True)
 
 
