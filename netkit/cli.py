@@ -107,10 +107,10 @@ def _start(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from netkit.lab.lab import open_lab
+    from netkit.lab.current import open_wanted_lab
 
     command = _need_command(options, "netkit run [--nodes N] [--engine DIR] -- COMMAND…")
-    with open_lab(options.nodes, mode=options.mode, engine=options.engine, label="run") as lab:
+    with open_wanted_lab(options.nodes, mode=options.mode, engine=options.engine, label="run") as lab:
         return lab["node1"].call(command)
 
 

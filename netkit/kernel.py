@@ -1,4 +1,4 @@
-"""The Jupyter kernel that lives inside node1 of a lab of its own.
+"""The Jupyter kernel that lives inside node1 of a lab of its own (of real machines: :mod:`netkit.machines.kernel`).
 
 ``python -m netkit.kernel -f CONNECTION_FILE`` is what the kernelspec starts. The process that the
 client starts stays outside: it opens the lab, and ends it when the kernel or the client ends. Its
@@ -24,6 +24,7 @@ import signal
 import sys
 
 from netkit.errors import NetkitError
+from netkit.lab.current import INVENTORY
 from netkit.lab.inside import syscalls as sc
 from netkit.lab.lab import Lab, Opening, begin_lab
 from netkit.lab.spec import Wishes, check_count, lab_environment
@@ -40,6 +41,10 @@ def main() -> None:
     path = os.path.abspath(parser.parse_args().connection_file)
     client = _watch_client()
     try:
+        if os.environ.get(INVENTORY):
+            from netkit.machines.kernel import serve
+
+            sys.exit(serve(path, client))
         with open(path, encoding="utf-8") as file:
             connection = file.read()
         opening = begin_lab(_read_wishes(path, connection))

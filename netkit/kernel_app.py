@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
@@ -36,12 +36,17 @@ class LabKernelApp(IPKernelApp):
         return port
 
 
-def run_kernel(connection_file: str, enter_network: Callable[[], None], wait_for_engine: Callable[[], bool]) -> None:
-    """Serve a Python kernel; returns when the client shuts it down, or the engine does not come up."""
+def run_kernel(
+    connection_file: str, enter_network: Callable[[], None], wait_for_engine: Callable[[], bool], extensions: Sequence[str] = ()
+) -> None:
+    """Serve a Python kernel, with IPython ``extensions`` beside netkit's own.
+
+    Returns when the client shuts it down, or the engine does not come up.
+    """
     app = LabKernelApp.instance(kernel_class=IPythonKernel)
     app.enter_network = enter_network
     app.log_level = "ERROR"
-    app.extensions = ["netkit.notebook"]
+    app.extensions = ["netkit.notebook", *extensions]
     app.initialize(["-f", connection_file])
     if wait_for_engine():
         app.start()

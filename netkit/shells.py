@@ -7,9 +7,9 @@ import os
 import sys
 
 from netkit.errors import LabError
-from netkit.lab.discover import FoundLab, find_labs, find_own_labs, seconds_open
-from netkit.lab.inside.mounts import is_inside
-from netkit.lab.lab import Lab, open_lab
+from netkit.lab.current import INVENTORY, current_lab, open_wanted_lab
+from netkit.lab.discover import find_labs, find_machines_labs, find_own_labs, is_in_lab, seconds_open
+from netkit.lab.lab import Lab
 
 
 def enter_shell(options: argparse.Namespace) -> int:
@@ -19,16 +19,17 @@ def enter_shell(options: argparse.Namespace) -> int:
     lab = _choose(options.lab, options.of_server)
     if lab is not None:
         return lab[options.node].shell()
-    print(f"no lab is open: this one, of {options.nodes} nodes, ends with the shell", file=sys.stderr)
-    with open_lab(options.nodes, mode=options.mode, engine=options.engine, label="shell") as opened:
+    what = "real machines" if os.environ.get(INVENTORY) else f"{options.nodes} nodes"
+    print(f"no lab is open: this one, of {what}, ends with the shell", file=sys.stderr)
+    with open_wanted_lab(options.nodes, mode=options.mode, engine=options.engine, label="shell") as opened:
         return opened[options.node].shell()
 
 
 def _choose(wanted: str | None, of_server: bool) -> Lab | None:
     """The lab this process is in, the one asked for, the only one open, or the one a person picks."""
-    if wanted is None and is_inside():
-        return Lab()
-    labs = find_own_labs() if of_server else find_labs()
+    if wanted is None and is_in_lab():
+        return current_lab()
+    labs = find_own_labs() if of_server else [*find_labs(), *find_machines_labs()]
     if wanted is not None:
         found = [lab for lab in labs if lab.id.startswith(wanted)]
         if len(found) != 1:
@@ -39,7 +40,7 @@ def _choose(wanted: str | None, of_server: bool) -> Lab | None:
     return _ask(labs)
 
 
-def _ask(labs: list[FoundLab]) -> FoundLab:
+def _ask(labs: list[Lab]) -> Lab:
     print("Several labs are open. Which one?")
     for number, lab in enumerate(labs, 1):
         print(f"  {number}  {lab.facts['label'] or 'lab'}  ({lab.id}, open for {seconds_open(lab):.0f} s)")

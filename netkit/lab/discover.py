@@ -11,6 +11,7 @@ import os
 import time
 
 from netkit.errors import LabError
+from netkit.lab.current import MACHINES_LAB, current_lab
 from netkit.lab.inside.mounts import is_inside
 from netkit.lab.lab import Lab
 
@@ -51,21 +52,45 @@ def _name(pid: int) -> str:
 
 
 def describe_labs() -> list[dict]:
-    """Each reachable lab as a dictionary; inside a lab, that one alone, since no other can be seen.
+    """Each reachable lab as a dictionary; inside a lab, that one alone (of namespaces, no other can be seen).
 
-    Keys: id, mode, engine, label, opener and pid (as the machine numbers them; pid is 0 inside),
+    Keys: id, mode, engine, label, opener and pid (as the machine numbers them; pid is 0 inside, and the
+    opener's for real machines),
     seconds (since it was opened), hosts (name → state).
     """
     rows = []
-    for lab in [Lab()] if is_inside() else find_labs():
+    for lab in [current_lab()] if is_in_lab() else [*find_labs(), *find_machines_labs()]:
         with contextlib.suppress(OSError, LabError):  # a lab that closes just now
             facts = {key: lab.facts[key] for key in ("id", "mode", "engine", "label", "opener")}
             age = seconds_open(lab)
-            rows.append({**facts, "pid": getattr(lab, "pid", 0), "seconds": round(age), "hosts": lab.states()})
+            rows.append({**facts, "pid": _find_pid(lab), "seconds": round(age), "hosts": lab.states()})
     return rows
 
 
-def find_own_labs(patience: float = 20.0) -> list[FoundLab]:
+def _find_pid(lab: Lab) -> int:
+    if isinstance(lab, FoundLab):
+        return lab.pid
+    return lab.facts["opener"] if lab.facts["mode"] == "real" else 0
+
+
+def is_in_lab() -> bool:
+    """Whether this process lives in a lab, be it of namespaces or of real machines."""
+    return bool(os.environ.get(MACHINES_LAB)) or is_inside()
+
+
+def find_machines_labs() -> list[Lab]:
+    """The labs of real machines that the caller has open, oldest first."""
+    from netkit.machines.lab import MachinesLab  # ssh and inventories: only for those who use them
+    from netkit.machines.place import find_places
+
+    labs = []
+    for place in find_places():
+        with contextlib.suppress(LabError):  # it closes just now
+            labs.append(MachinesLab(place))
+    return sorted(labs, key=lambda lab: -seconds_open(lab))
+
+
+def find_own_labs(patience: float = 20.0) -> list[Lab]:
     """The labs of those notebooks that belong to the same server as this process.
 
     A JupyterLab terminal and a kernel's launcher are both children of their server. A launcher whose
@@ -74,8 +99,8 @@ def find_own_labs(patience: float = 20.0) -> list[FoundLab]:
     deadline = time.monotonic() + patience
     while True:
         ancestors = _ancestors(os.getpid())
-        labs = [lab for lab in find_labs() if _parent(lab.opener) in ancestors]
-        opening = _launchers(ancestors) - {lab.opener for lab in labs}
+        labs = [lab for lab in (*find_labs(), *find_machines_labs()) if _parent(lab.facts["opener"]) in ancestors]
+        opening = _launchers(ancestors) - {lab.facts["opener"] for lab in labs}
         if not opening or time.monotonic() > deadline:
             return labs
         time.sleep(0.05)

@@ -49,6 +49,11 @@ class Node:
         return f"{self.lab.shared}/{self.name}/agent.sock"
 
     @property
+    def transport(self) -> remote.Transport:
+        """The way commands get here."""
+        return remote.Agent(self.name, self.agent)
+
+    @property
     def docker_host(self) -> str:
         """The URL of this node's engine: a socket that leads to no other engine."""
         return f"unix://{self.lab.shared}/{self.name}/docker.sock"
@@ -69,18 +74,18 @@ class Node:
         is false, LabError if the node is down, TimeoutError.
         """
         self.lab.ensure(self.name)
-        return remote.run(self.name, self.agent, command, input=input, cwd=os.getcwd(), env=env or {}, check=check, timeout=timeout)
+        return remote.run(self.transport, command, input=input, cwd=os.getcwd(), env=env or {}, check=check, timeout=timeout)
 
     def stream(self, command: remote.Command, on_stdout: Callable[[bytes], object], on_stderr: Callable[[bytes], object]) -> int:
         """Run a command here, handing on its output as it comes; returns its exit status."""
         self.lab.ensure(self.name)
         with open(os.devnull, "rb") as nothing:
-            return remote.stream(self.name, self.agent, command, nothing.fileno(), on_stdout, on_stderr, os.getcwd(), {})
+            return remote.stream(self.transport, command, nothing.fileno(), on_stdout, on_stderr, os.getcwd(), {})
 
     def call(self, command: remote.Command) -> int:
         """Run a command here on the caller's own standard streams; returns its exit status."""
         self.lab.ensure(self.name)
-        return remote.call(self.name, self.agent, command, os.getcwd(), {})
+        return remote.call(self.transport, command, os.getcwd(), {})
 
     def shell(self, command: remote.Command = ("bash", "--login"), cwd: str | None = None) -> int:
         """A terminal here, relayed to the caller's own; returns the exit status."""
@@ -88,7 +93,7 @@ class Node:
 
         self.lab.ensure(self.name)
         env = {name: os.environ[name] for name in ("TERM", "LANG", "COLORTERM") if name in os.environ}
-        return open_shell(self.name, self.agent, command, cwd or os.getcwd(), env)
+        return open_shell(self.transport, command, cwd or os.getcwd(), env)
 
     @property
     def docker(self):
@@ -121,14 +126,20 @@ class Lab:
     ``lab["node2"]`` is a host; iterating yields the nodes, without ``outside``.
     """
 
+    _make_host = Node
+
     def __init__(self, root: str = "") -> None:
-        self.shared = root + SHARED
+        self._read(root + SHARED)
+
+    def _read(self, shared: str) -> None:
+        """Learn what the lab consists of from its shared directory; raises LabError."""
+        self.shared = shared
         try:
             with open(self.shared + "/lab.json", encoding="utf-8") as file:
                 self.facts: dict = json.load(file)
         except (OSError, ValueError) as error:
             raise LabError(f"there is no lab to be reached here ({error}): open one with `netkit run` or `netkit start`") from None
-        self._hosts = {name: Node(self, name, address) for name, address in self.facts["addresses"].items()}
+        self._hosts = {name: self._make_host(self, name, address) for name, address in self.facts["addresses"].items()}
         self._up: set[str] = set()
 
     def __repr__(self) -> str:

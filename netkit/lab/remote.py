@@ -1,6 +1,8 @@
-"""Run commands on a host of the lab through its agent's socket: the asking side.
+"""Run commands on a host, whichever way they get there.
 
-See :mod:`netkit.lab.inside.agent` for the protocol.
+A :class:`Transport` starts a command; all else here is the same for each of them. The lab's own is an
+:class:`Agent`'s socket (see :mod:`netkit.lab.inside.agent` for the protocol); real machines are
+reached by ssh (:mod:`netkit.machines.ssh`).
 """
 
 from __future__ import annotations
@@ -11,13 +13,17 @@ import selectors
 import shlex
 import signal
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from netkit.errors import CommandError, LabError
 from netkit.lab.inside import wire
+from netkit.lab.spec import ROOT
 
 Command = str | Sequence[str]
+Descriptors = tuple[int, int, int]
 CHUNK = 1 << 16
 
 
@@ -45,8 +51,46 @@ def to_text(command: Command) -> str:
     return command if isinstance(command, str) else shlex.join([str(word) for word in command])
 
 
-class Running:
-    """A command that runs on a host. Closing it hangs up on the command."""
+class Running(Protocol):
+    """A command that runs on a host, on the host called ``node``. Closing it hangs up on the command."""
+
+    node: str
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command's process group."""
+
+    def wait(self) -> int:
+        """Wait for the command's end; returns its exit status, raises LabError if the host has gone."""
+
+    def fileno(self) -> int:
+        """Readable when the command has ended."""
+
+    def close(self) -> None:
+        """Hang up: the command, if it still runs, gets SIGHUP and then SIGKILL."""
+
+
+class Transport(Protocol):
+    """A way to start commands on one host, whose name is ``name``."""
+
+    @property
+    def name(self) -> str: ...
+
+    def start(self, command: Command, fds: Descriptors | None, cwd: str, env: dict[str, str]) -> tuple[Running, int | None]:
+        """Start a command there.
+
+        With ``fds`` (its stdin, stdout, stderr) it has no terminal; without, it gets one of its own.
+        Returns the running command and its terminal's master side. Raises LabError.
+        """
+
+    def python(self, module: str, *arguments: str) -> tuple[list[str], bytes]:
+        """How to call ``main()`` of a module of netkit there, which uses the standard library alone.
+
+        Returns the command, and what has to be written to its standard input before anything else.
+        """
+
+
+class AgentRunning:
+    """A command that an agent has started."""
 
     def __init__(self, node: str, sock: socket.socket, pid: int) -> None:
         self.node, self.pid, self._socket = node, pid, sock
@@ -75,49 +119,52 @@ class Running:
         self._socket.close()
 
 
-def start(
-    node: str, path: str, command: Command, fds: tuple[int, int, int] | None, cwd: str, env: dict[str, str]
-) -> tuple[Running, int | None]:
-    """Start a command at the agent listening on ``path``.
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The transport of a lab's own hosts: the agent of host ``name``, which listens on the socket ``path``."""
 
-    With ``fds`` (its stdin, stdout, stderr) it has no terminal; without, it gets one of its own.
-    Returns the running command and its terminal's master side. Raises LabError.
-    """
-    sock = _connect(node, path)
-    try:
-        wire.send(sock, {"argv": to_argv(command), "cwd": cwd, "env": env, "tty": fds is None}, fds or ())
-        received = wire.receive(sock)
-    except OSError as error:
-        sock.close()
-        raise LabError(f"{node} did not take the command: {error}") from None
-    if received is None:
-        raise LabError(f"{node} has gone")
-    answer, terminals = received
-    if "error" in answer:
-        sock.close()
-        raise LabError(f"on {node}: {answer['error']}")
-    return Running(node, sock, answer["pid"]), (terminals[0] if terminals else None)
+    name: str
+    path: str
+
+    def start(self, command: Command, fds: Descriptors | None, cwd: str, env: dict[str, str]) -> tuple[AgentRunning, int | None]:
+        """See :meth:`Transport.start`."""
+        sock = self._connect()
+        try:
+            wire.send(sock, {"argv": to_argv(command), "cwd": cwd, "env": env, "tty": fds is None}, fds or ())
+            received = wire.receive(sock)
+        except OSError as error:
+            sock.close()
+            raise LabError(f"{self.name} did not take the command: {error}") from None
+        if received is None:
+            raise LabError(f"{self.name} has gone")
+        answer, terminals = received
+        if "error" in answer:
+            sock.close()
+            raise LabError(f"on {self.name}: {answer['error']}")
+        return AgentRunning(self.name, sock, answer["pid"]), (terminals[0] if terminals else None)
+
+    def python(self, module: str, *arguments: str) -> tuple[list[str], bytes]:
+        """See :meth:`Transport.python`: every host of a lab sees the machine's own files."""
+        code = f"import sys; sys.path.insert(0, {ROOT!r}); from {module} import main; main()"
+        return [sys.executable, "-I", "-S", "-c", code, *arguments], b""
+
+    def _connect(self) -> socket.socket:
+        try:
+            return wire.connect(self.path)
+        except OSError as error:
+            raise LabError(f"{self.name} does not answer ({error.strerror}): the node is down, or its lab is closed") from None
 
 
-def _connect(node: str, path: str) -> socket.socket:
-    try:
-        return wire.connect(path)
-    except OSError as error:
-        raise LabError(f"{node} does not answer ({error.strerror}): the node is down, or its lab is closed") from None
-
-
-def run(
-    node: str, path: str, command: Command, *, input: str | None, cwd: str, env: dict[str, str], check: bool, timeout: float | None
-) -> Result:
+def run(at: Transport, command: Command, *, input: str | None, cwd: str, env: dict[str, str], check: bool, timeout: float | None) -> Result:
     """Run a command to its end and keep what it writes; raises CommandError, LabError, TimeoutError."""
     out, err = [], []
     with contextlib.ExitStack() as stack:
         stdin = stack.enter_context(_source(input))
-        status = stream(node, path, command, stdin.fileno(), out.append, err.append, cwd, env, timeout)
+        status = stream(at, command, stdin.fileno(), out.append, err.append, cwd, env, timeout)
     stdout, stderr = (b"".join(parts).decode(errors="replace") for parts in (out, err))
     if check and status:
-        raise CommandError(node, to_text(command), status, stderr or stdout[-2000:])
-    return Result(node, to_text(command), status, stdout, stderr)
+        raise CommandError(at.name, to_text(command), status, stderr or stdout[-2000:])
+    return Result(at.name, to_text(command), status, stdout, stderr)
 
 
 def _source(text: str | None):
@@ -131,8 +178,7 @@ def _source(text: str | None):
 
 
 def stream(
-    node: str,
-    path: str,
+    at: Transport,
     command: Command,
     stdin: int,
     on_stdout: Callable[[bytes], object],
@@ -149,7 +195,7 @@ def stream(
     err_read, err_write = os.pipe2(os.O_CLOEXEC)
     running = None
     try:
-        running, _ = start(node, path, command, (stdin, out_write, err_write), cwd, env)
+        running, _ = at.start(command, (stdin, out_write, err_write), cwd, env)
         os.close(out_write)
         os.close(err_write)
         out_write = err_write = -1
@@ -189,9 +235,9 @@ def _pump(sinks: dict[int, Callable[[bytes], object]], running: Running, timeout
                     selector.unregister(key.fd)
 
 
-def call(node: str, path: str, command: Command, cwd: str, env: dict[str, str]) -> int:
+def call(at: Transport, command: Command, cwd: str, env: dict[str, str]) -> int:
     """Run a command on the caller's own standard streams, passing SIGINT and SIGTERM on; its status."""
-    running, _ = start(node, path, command, (0, 1, 2), cwd, env)
+    running, _ = at.start(command, (0, 1, 2), cwd, env)
     previous = {number: signal.signal(number, lambda n, _: running.signal(n)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)}
     try:
         return running.wait()

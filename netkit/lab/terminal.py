@@ -9,17 +9,17 @@ import signal
 import termios
 import tty
 
-from netkit.lab.remote import Command, start
+from netkit.lab.remote import Command, Transport
 
 CHUNK = 1 << 16
 
 
-def open_shell(node: str, path: str, command: Command, cwd: str, env: dict[str, str]) -> int:
+def open_shell(at: Transport, command: Command, cwd: str, env: dict[str, str]) -> int:
     """Run an interactive command on a terminal of its own until it ends; returns its exit status.
 
     Needs a terminal as standard input; raises LabError if the host does not answer.
     """
-    running, master = start(node, path, command, None, cwd, env)
+    running, master = at.start(command, None, cwd, env)
     assert master is not None  # asked for by passing no descriptors
     _copy_size(master)
     resized = signal.signal(signal.SIGWINCH, lambda *_: _copy_size(master))

@@ -105,7 +105,7 @@ class Watchers:
             return
         host = self._lab[name]
         try:
-            helper = Helper(name, host.agent, WATCH, () if name in self._lab.nodes else ("-",))
+            helper = Helper(host.transport, WATCH, () if name in self._lab.nodes else ("-",))
         except LabError:
             if os.path.exists(host.agent):  # its agent may be about to listen
                 self._again(name)

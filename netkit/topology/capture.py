@@ -34,7 +34,8 @@ def capture(*nodes: str, lab: Lab | None = None) -> Topology:
     states = lab.states()
     with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
         answers = list(pool.map(lambda host: _read_host(host, states[host.name]), hosts))
-    found, services = _add_swarm([node for node, _ in answers], [engine for _, engine in answers])
+    engines = [_call_by_name(engine, lab.facts.get("hostnames", {})) for _, engine in answers]
+    found, services = _add_swarm([node for node, _ in answers], engines)
     return Topology(nodes=tuple(found), services=services, lan=Lan(subnet=ipaddress.ip_network(lab.facts["lan"])))
 
 
@@ -48,6 +49,14 @@ def _read_host(host: Host, state: str) -> tuple[Node, dict]:
     except LabError as error:
         return Node(name=host.name, address=host.address, state="down", trouble=str(error)), {}
     return build_node(host.name, facts, host.address), facts["engine"] or {}
+
+
+def _call_by_name(engine: dict, names: dict[str, str]) -> dict:
+    """An engine's answer with the swarm's members under the lab's names: a real machine has its own (host name → name)."""
+    for member in engine.get("members", ()) if names else ():
+        hostname = member["Description"]["Hostname"]
+        member["Description"]["Hostname"] = names.get(hostname, hostname)
+    return engine
 
 
 def _add_swarm(nodes: Iterable[Node], engines: Iterable[dict]) -> tuple[list[Node], tuple[Service, ...]]:

@@ -16,6 +16,7 @@ import weakref
 
 from netkit.errors import LabError
 from netkit.lab.lab import Node as Host
+from netkit.lab.remote import Transport
 from netkit.topology.helper import Helper
 
 PATIENCE = 30.0  # seconds for a host to tell what it sees
@@ -38,8 +39,8 @@ class Collector:
     """The process on a host that answers each line with its tables; one question at a time."""
 
     def __init__(self, host: Host, with_engine: bool) -> None:
-        # the host's name and socket, not the host: it could then never be let go
-        self._name, self._agent, self._with_engine = host.name, host.agent, with_engine
+        # the way to the host, not the host: it could then never be let go
+        self._transport, self._with_engine = host.transport, with_engine
         self._owner = os.getpid()
         self._turn = threading.Lock()
         self._process: Process | None = None
@@ -52,7 +53,7 @@ class Collector:
         """The host's tables now; raises LabError."""
         with self._turn:
             for attempt in (1, 2):
-                process = self._process or Process(self._name, self._agent, self._with_engine)
+                process = self._process or Process(self._transport, self._with_engine)
                 self._process = None
                 try:
                     answer = process.ask()
@@ -60,7 +61,7 @@ class Collector:
                     process.close()
                     if attempt == 2:
                         raise LabError(
-                            f"the network of {self._name} could not be read: {process.explain() or 'its collector was killed'}"
+                            f"the network of {self._transport.name} could not be read: {process.explain() or 'its collector was killed'}"
                         ) from None
                     continue  # the host was switched off and on again meanwhile, or the process killed
                 except BaseException:
@@ -74,9 +75,9 @@ class Collector:
 class Process(Helper):
     """A running collector."""
 
-    def __init__(self, name: str, agent: str, with_engine: bool) -> None:
-        self._name = name
-        super().__init__(name, agent, COLLECT, ["--serve", *([] if with_engine else ["-"])])
+    def __init__(self, transport: Transport, with_engine: bool) -> None:
+        self._name = transport.name
+        super().__init__(transport, COLLECT, ["--serve", *([] if with_engine else ["-"])])
 
     def ask(self) -> dict:
         """One question, one answer; raises EOFError if the process has gone, LabError if it is silent."""

@@ -1,16 +1,14 @@
-"""A process of ours on a host: Python from the standard library alone, run through the host's agent, with pipes to it."""
+"""A process of ours on a host: Python from the standard library alone, run the way commands get there, with pipes to it."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
-import sys
 import weakref
 from collections.abc import Sequence
 
-from netkit.lab import remote
-from netkit.lab.spec import ROOT
+from netkit.lab.remote import Running, Transport
 
 
 class Helper:
@@ -19,16 +17,15 @@ class Helper:
     It ends with the host, with this process, and when this value is closed or let go. Raises LabError if the host does not answer.
     """
 
-    def __init__(self, name: str, agent: str, module: str, words: Sequence[str] = ()) -> None:
+    def __init__(self, transport: Transport, module: str, words: Sequence[str] = ()) -> None:
         stdin, self.stdin = os.pipe2(os.O_CLOEXEC)
         self.stdout, stdout = os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):  # a machine with hundreds of containers writes some 300 kB
             fcntl.fcntl(stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
         self._stderr = os.fdopen(os.memfd_create("stderr"), "rb")
-        code = f"import sys; sys.path.insert(0, {ROOT!r}); from {module} import main; main()"
+        command, preamble = transport.python(module, *words)
         try:
-            command = [sys.executable, "-I", "-S", "-c", code, *words]
-            running, _ = remote.start(name, agent, command, (stdin, stdout, self._stderr.fileno()), "/", {})
+            running, _ = transport.start(command, (stdin, stdout, self._stderr.fileno()), "/", {})
         except BaseException:
             _close(None, self.stdin, self.stdout)
             raise
@@ -36,6 +33,8 @@ class Helper:
             os.close(stdin)
             os.close(stdout)
         self.close = weakref.finalize(self, _close, running, self.stdin, self.stdout)
+        with contextlib.suppress(BrokenPipeError):  # one that has ended already: told when it is asked
+            _write_all(self.stdin, preamble)
 
     def explain(self) -> str:
         """The last line it wrote about itself, or ""."""
@@ -43,7 +42,12 @@ class Helper:
         return said[-1] if said else ""
 
 
-def _close(running: remote.Running | None, *fds: int) -> None:
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _close(running: Running | None, *fds: int) -> None:
     for fd in fds:
         os.close(fd)
     if running:

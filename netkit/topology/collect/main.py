@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import os
 import resource
 import sys
 import threading
@@ -26,6 +27,8 @@ def main() -> None:
     words = [word for word in sys.argv[1:] if word != "--serve"]
     engine_socket = words[0] if words else SOCKET
     gc.disable()  # what a capture makes is freed when it is let go
+    if os.geteuid() != 0:
+        sys.exit("reading network namespaces needs root there: log in as root, or set sudo = true in the inventory")
     _raise_limit()
     set_process_name("netkit-collect")
     for _ in sys.stdin if "--serve" in sys.argv else ("",):
