@@ -22,8 +22,8 @@ run("ip", "link", "add", "<b>x<b>", "type", "bridge")
 run("ip", "link", "add", "'><i>", "type", "veth", "peer", "name", "<s>&amp;")
 run("ip", "netns", "add", {EVIL!r})
 run("ip", "link", "set", "<s>&amp;", "netns", {EVIL!r})
-run("docker", "network", "create", "--label", {EVIL!r} + "=1", "-o", "com.example.x=" + {EVIL!r}, "shop")
-run("docker", "run", "-d", "--name", "web", "--hostname", "<b>host", "--network", "shop", "--network-alias", {EVIL!r}, "busybox", "sleep", "1000")
+run("docker", "network", "create", "--label", "a=" + {EVIL!r}, "-o", "com.example.x=" + {EVIL!r}, "evil")
+run("docker", "run", "-d", "--name", "named", "--hostname", "<b>host", "--network", "evil", "--network-alias", {EVIL!r}, "busybox", "sleep", "1000")
 """
 STEPS = """
 from types import SimpleNamespace as S
@@ -32,7 +32,7 @@ from netkit.topology.fonts import measure
 from netkit.topology.layout import calc_layout
 seen = netkit.capture()
 way = calc_layout(seen, measure=measure)
-steps = [S(number=n, title=f"step {n}", detail="<u>to</u> 172.17.0.2", x=30.0 * n, y=60.0, points=((30.0, 60.0), (30.0 * n, 60.0)), kind="drop" if n == 5 else "hop") for n in range(1, 6)]
+steps = [S(number=n, title=f"step {n}", detail="<u>to</u> 172.17.0.2", x=30.0 * n, y=60.0, points=((30.0, 60.0), (30.0 * n, 60.0)), kind="dropped" if n == 5 else "move", reply=False) for n in range(1, 6)]
 StepsView(seen, way, steps, seen._repr_mimebundle_)
 """
 
@@ -93,7 +93,7 @@ def test_facts_by_pointer_and_keyboard(page):
     at_work(page, "!docker run -d --name web -p 8080:80 busybox sleep 1000")
     card = page.page.locator(".nk-card")
     shape(page, "node1/container web").first.wait_for(timeout=PATIENCE)
-    shape(page, "node1/container web").first.hover()
+    shape(page, "node1/container web").first.hover(position={"x": 8, "y": 8})  # beside the texts, which are other objects
     card.wait_for()
     assert "web" in card.inner_text() and "port 8080/tcp of node1 leads to port 80" in card.inner_text()
     page.page.mouse.move(2, 2)
@@ -113,19 +113,17 @@ def test_facts_by_pointer_and_keyboard(page):
     assert card.is_visible() and "pinned" in card.inner_text()
     page.page.keyboard.press("Escape")
     assert "pinned" not in card.inner_text()
-    assert len(page.cells()) == len(page.cells()) and page.page.locator(".nk-svg").get_attribute("aria-label").startswith(
-        "node1: 1 container"
-    )
+    assert page.page.locator(".nk-svg").get_attribute("aria-label").startswith("node1: 1 container")
 
 
 def test_filters_and_pause(page):
     """A network chosen dims the rest, a node chosen fills the picture; while paused, changes are counted and then shown."""
     at_work(page, "!docker network create shop; docker run -d --name db --network shop busybox sleep 1000")
     shape(page, "node1/container db").first.wait_for(timeout=PATIENCE)
-    nodes, networks = page.page.get_by_label("Node"), page.page.get_by_label("Network")
+    nodes, networks = (page.page.get_by_role("combobox", name=name) for name in ("Node", "Network"))
     networks.select_option("shop")
     dim = "node => node.classList.contains('nk-dim')"
-    assert shape(page, "node1/container web").first.evaluate(dim) and not shape(page, "node1/container db").first.evaluate(dim)
+    assert shape(page, "node1/host/docker0").first.evaluate(dim) and not shape(page, "node1/container db").first.evaluate(dim)
     networks.select_option("")
     nodes.select_option("node1")
     assert shape(page, "outside").first.evaluate("node => getComputedStyle(node).visibility") == "hidden"

@@ -702,32 +702,35 @@ function renderSteps(model, el) {
   const last = Math.max(0, steps.length - 1);
   let at = 0;
   let timer = 0;
+  const colour = ({ reply, kind }) => (kind === "dropped" ? "#a32a00" : reply ? "#0072b2" : "#d00a3c");
+  // The way so far, the last part of it strong, and the packet: with its number, or crossed out.
   const trail = () => {
-    const nodes = [];
-    for (const [number, step] of steps.slice(0, at + 1).entries()) {
-      if (step.points.length > 1) {
-        const way = makeSvg("polyline", { class: number === at ? "nk-way nk-now" : "nk-way", points: step.points.map((point) => point.join(",")).join(" ") });
-        for (const [name, value] of Object.entries({ fill: "none", stroke: "#d00a3c", "stroke-width": number === at ? 4 : 2.4, "stroke-opacity": number === at ? 0.95 : 0.45, "stroke-linejoin": "round", "stroke-linecap": "round" })) way.setAttribute(name, value);
-        nodes.push(way);
-      }
-    }
-    const step = steps[at];
-    if (step) nodes.push(...packet(step));
-    return nodes;
+    const nodes = steps.slice(0, at + 1).filter((step) => step.points.length > 1).map((step) => way(step, step === steps[at]));
+    return steps[at] ? [...nodes, packet(steps[at])] : nodes;
   };
-  const packet = ({ x, y, kind, number }) => {
-    const dropped = kind === "drop";
+  const way = (step, now) => makeSvg("polyline", {
+    points: step.points.map((point) => point.join(",")).join(" "),
+    fill: "none",
+    stroke: colour(step),
+    "stroke-width": now ? 4 : 2.4,
+    "stroke-opacity": now ? 0.95 : 0.4,
+    "stroke-linejoin": "round",
+    "stroke-linecap": "round",
+    "stroke-dasharray": step.kind === "tunnel" ? "7 5" : "none",
+  });
+  const packet = (step) => {
+    const { x, y, kind, number } = step;
     const group = makeSvg("g", { class: "nk-packet" });
-    group.append(makeSvg("circle", { cx: x, cy: y, r: 9, fill: dropped ? "#a32a00" : "#d00a3c", stroke: "#ffffff", "stroke-width": 1.5 }));
-    if (dropped) {
-      const cross = `M${x - 3.5} ${y - 3.5}l7 7m0 -7l-7 7`;
-      group.append(makeSvg("path", { d: cross, stroke: "#ffffff", "stroke-width": 2.2, fill: "none" }));
-    } else {
-      const text = makeSvg("text", { x, y: y + 3.2, "text-anchor": "middle", "font-size": 9, "font-weight": "bold", fill: "#ffffff", "font-family": "'DejaVu Sans', Verdana, sans-serif" });
-      text.textContent = String(number);
-      group.append(text);
+    group.append(makeSvg("circle", { cx: x, cy: y, r: 9, fill: colour(step), stroke: "#ffffff", "stroke-width": 1.5 }));
+    if (kind === "dropped") {
+      group.append(makeSvg("path", { d: `M${x - 3.5} ${y - 3.5}l7 7m0 -7l-7 7`, stroke: "#ffffff", "stroke-width": 2.2, fill: "none" }));
+      return group;
     }
-    return [group];
+    const label = { x, y: y + 3.2, "text-anchor": "middle", "font-size": 9, "font-weight": "bold", fill: "#ffffff", "font-family": "'DejaVu Sans', Verdana, sans-serif" };
+    const text = makeSvg("text", label);
+    text.textContent = String(number);
+    group.append(text);
+    return group;
   };
   const layer = makeSvg("g", { "aria-hidden": "true", class: "nk-above" });
   board.svg.insertBefore(layer, board.above);
@@ -742,7 +745,8 @@ function renderSteps(model, el) {
     title.textContent = step.title;
     detail.textContent = step.detail;
     const button = make("button", { type: "button" }, title, detail);
-    if (step.kind === "drop") button.classList.add("nk-drop");
+    button.style.setProperty("--nk-step", colour(step));
+    if (step.kind === "dropped") button.classList.add("nk-drop");
     button.addEventListener("click", () => go(number));
     return make("li", {}, button);
   });

@@ -13,11 +13,12 @@ from netkit.topology.capture import capture
 
 if TYPE_CHECKING:
     from netkit.live.widget import LiveView, StepsView
+    from netkit.trace.model import Trace
 
 _of_cells: weakref.WeakValueDictionary[str, LiveView] = weakref.WeakValueDictionary()
 
 
-def live(trace: Any = None, *, show: Sequence[str] = ("addresses",), lab: Lab | None = None) -> LiveView | StepsView:
+def live(trace: Trace | None = None, *, show: Sequence[str] = ("addresses",), lab: Lab | None = None) -> LiveView | StepsView:
     """The lab's network as a picture that follows every change; with a ``trace``, that packet's way step by step.
 
     ``show`` is what is drawn, as for :meth:`netkit.topology.model.Topology.draw`; ``lab`` another lab than the one this process
@@ -57,11 +58,10 @@ def _get_shell() -> Any:
     return ipython.get_ipython() if ipython else None
 
 
-def _show_trace(trace: Any) -> StepsView:
+def _show_trace(trace: Trace) -> StepsView:
     from netkit.live.widget import StepsView
     from netkit.topology.fonts import measure
     from netkit.topology.layout import calc_layout
-    from netkit.trace.steps import calc_steps
 
     picture = calc_layout(trace.topology, measure=measure)
-    return StepsView(trace.topology, picture, calc_steps(trace.topology, trace, picture), trace._repr_mimebundle_)
+    return StepsView(trace.topology, picture, trace.steps(picture), trace._repr_mimebundle_)

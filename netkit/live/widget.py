@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
@@ -16,6 +16,9 @@ from netkit.mime import make_bundle
 from netkit.topology.fonts import measure
 from netkit.topology.layout import Picture, calc_layout
 from netkit.topology.model import Topology
+
+if TYPE_CHECKING:
+    from netkit.trace.model import Step
 
 HERE = pathlib.Path(__file__).parent
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -98,7 +101,7 @@ class StepsView(Page):
 
     steps = traitlets.List().tag(sync=True)
 
-    def __init__(self, topology: Topology, picture: Picture, steps: Sequence[Any], still: Callable[[], tuple[dict, dict]]) -> None:
+    def __init__(self, topology: Topology, picture: Picture, steps: Sequence[Step], still: Callable[[], tuple[dict, dict]]) -> None:
         self._still = still
         super().__init__(picture=calc_scene(topology, picture, measure), steps=[_encode_step(step) for step in steps])
 
@@ -109,7 +112,7 @@ class StepsView(Page):
         return self._still()
 
 
-def _encode_step(step: Any) -> dict:
+def _encode_step(step: Step) -> dict:
     return {
         "number": step.number,
         "title": step.title,
@@ -118,4 +121,5 @@ def _encode_step(step: Any) -> dict:
         "y": step.y,
         "points": [list(point) for point in step.points],
         "kind": step.kind,
+        "reply": step.reply,
     }
