@@ -13,7 +13,7 @@ from matplotlib.path import Path
 from matplotlib.text import Text as TextArtist
 from matplotlib.transforms import Affine2D
 
-from netkit.topology.colours import HIGHLIGHTS, INK, PAPER, SOFT, STACK, colours
+from netkit.topology.colours import CHANGE, DROPPED, HIGHLIGHTS, INK, PAPER, SOFT, STACK, TUNNEL, WAY, colours
 from netkit.topology.fonts import calc_drawable
 from netkit.topology.layout.picture import Box, Line, Mark, Picture, Text
 
@@ -62,8 +62,11 @@ LINES = {
     "spine": Look(edge=NETWORK, width=4.0),
     "cable": Look(edge="#3c434a", width=2.2),
     "tunnel": Look(edge=NETWORK, width=1.5, dash=(5, 3)),
+    "way": Look(edge=WAY, width=5.0),
+    "way-dropped": Look(edge=DROPPED, width=4.0, dash=(4, 2)),
 }
-TEXTS = {"far": SOFT, "caption": SOFT, "aside": INK, "trouble": "#a32a00", "detail": INK, "note": INK}
+STEPS = {"step": INK, "step-change": CHANGE, "step-tunnel": TUNNEL, "cross": DROPPED}  # a trace's numbered marks
+TEXTS = {"number": PAPER, "far": SOFT, "caption": SOFT, "aside": INK, "trouble": "#a32a00", "detail": INK, "note": INK}
 
 
 class Painter:
@@ -114,10 +117,22 @@ class Painter:
         if mark.role == "badge":
             self._badge(mark, order)
             return
+        if mark.role in STEPS:
+            self._step(mark, order)
+            return
         symbol = mark.role if mark.role in ("in", "out") else colours.style(mark.network).symbol
         edge = PAPER if mark.role == "plug" else "none"
         face = HIGHLIGHTS["gone"] if mark.highlight == "gone" else NETWORK
         self._add(_make_symbol(symbol, mark), Look(face, edge, 0.8), replace(mark, highlight=""), order)
+
+    def _step(self, mark: Mark, order: int) -> None:
+        plain = replace(mark, highlight="")
+        self._add(_make_symbol("circle", mark), Look(STEPS[mark.role], PAPER, 1.0), plain, order)
+        if mark.role == "cross":
+            reach = mark.size * 0.22
+            for dy in (reach, -reach):
+                stroke = Path([(mark.x - reach, mark.y - dy), (mark.x + reach, mark.y + dy)])
+                self._add(stroke, Look(edge=PAPER, width=3.2), plain, order)
 
     def _badge(self, mark: Mark, order: int) -> None:
         colour, plain = HIGHLIGHTS[mark.highlight], Mark(x=mark.x, y=mark.y, size=mark.size, role="badge")
