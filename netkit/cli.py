@@ -77,6 +77,16 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     topology.set_defaults(action=_topology)
 
+    trace = commands.add_parser(
+        "trace", help="from inside a lab, run a command and show the way its packets took", usage="netkit trace [options] -- COMMAND…"
+    )
+    trace.add_argument("--node", help="the host to run it on (the caller's own unless told)")
+    trace.add_argument("--times", action="store_true", help="with µs since the command began")
+    trace.add_argument("--rules", action="store_true", help="with every rule of the packet filter that the packets met")
+    trace.add_argument("--pcapng", metavar="FILE", help="also write what was captured, for Wireshark")
+    trace.add_argument("-o", "--output", metavar="FILE", help="also draw it: a PNG or SVG file")
+    trace.set_defaults(action=_trace)
+
     ps = commands.add_parser("ps", help="labs now open")
     ps.add_argument("--json", action="store_true")
     ps.set_defaults(action=_ps)
@@ -135,6 +145,13 @@ def _topology(options: argparse.Namespace) -> int:
     show = tuple(word for word in options.show.split(",") if word)
     write_output(export(capture(), form, show=show, node=options.node, focus=options.focus), form, options.output)
     return 0
+
+
+def _trace(options: argparse.Namespace) -> int:
+    from netkit.trace.command import run_trace
+
+    command = _need_command(options, "netkit trace [--node NODE] -- COMMAND…")
+    return run_trace(command, options)
 
 
 def _ps(options: argparse.Namespace) -> int:

@@ -12,6 +12,9 @@ INK, SOFT, PAPER, STACK = "#1b1f23", "#545b63", "#ffffff", "#eceff2"
 """Text and lines; smaller text; the figure's ground; a node's own network stack."""
 
 HIGHLIGHTS = {"new": "#00664a", "gone": "#6b7280", "changed": "#a34700"}
+WAY, CHANGE, TUNNEL, DROPPED = "#ffb000", "#a8007a", "#5b3fa8", "#c40000"
+"""A packet's way; where its addresses changed; where it was wrapped; where it was dropped."""
+
 SYMBOLS = ("circle", "diamond", "triangle", "pentagon", "wedge", "hexagon", "star", "square")
 
 

@@ -12,7 +12,7 @@ from netkit.lab.remote import Running, Transport
 
 
 class Helper:
-    """``main()`` of a module, running on a host; ``stdin`` and ``stdout`` are our ends of its pipes.
+    """``main()`` of a module, running on a host; ``stdin`` and ``stdout`` are our ends of its pipes, ``running`` is the command.
 
     It ends with the host, with this process, and when this value is closed or let go. Raises LabError if the host does not answer.
     """
@@ -25,14 +25,14 @@ class Helper:
         self._stderr = os.fdopen(os.memfd_create("stderr"), "rb")
         command, preamble = transport.python(module, *words)
         try:
-            running, _ = transport.start(command, (stdin, stdout, self._stderr.fileno()), "/", {})
+            self.running, _ = transport.start(command, (stdin, stdout, self._stderr.fileno()), "/", {})
         except BaseException:
             _close(None, self.stdin, self.stdout)
             raise
         finally:
             os.close(stdin)
             os.close(stdout)
-        self.close = weakref.finalize(self, _close, running, self.stdin, self.stdout)
+        self.close = weakref.finalize(self, _close, self.running, self.stdin, self.stdout)
         with contextlib.suppress(BrokenPipeError):  # one that has ended already: told when it is asked
             _write_all(self.stdin, preamble)
 

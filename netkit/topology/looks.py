@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from netkit.topology.colours import HIGHLIGHTS, INK, PAPER, SOFT, STACK, colours
+from netkit.topology.colours import CHANGE, DROPPED, HIGHLIGHTS, INK, PAPER, SOFT, STACK, TUNNEL, WAY, colours
 from netkit.topology.layout.picture import Box, Line, Mark, Text
 
 NETWORK, FILL = "network's line", "network's fill"
@@ -53,8 +53,11 @@ LINES = {
     "spine": Look(edge=NETWORK, width=4.0),
     "cable": Look(edge="#3c434a", width=2.2),
     "tunnel": Look(edge=NETWORK, width=1.5, dash=(5, 3)),
+    "way": Look(edge=WAY, width=5.0),
+    "way-dropped": Look(edge=DROPPED, width=4.0, dash=(4, 2)),
 }
-TEXTS = {"far": SOFT, "caption": SOFT, "aside": INK, "trouble": "#a32a00", "detail": INK, "note": INK}
+STEPS = {"step": INK, "step-change": CHANGE, "step-tunnel": TUNNEL, "cross": DROPPED}  # a trace's numbered marks
+TEXTS = {"number": PAPER, "far": SOFT, "caption": SOFT, "aside": INK, "trouble": "#a32a00", "detail": INK, "note": INK}
 
 POLYGONS = {
     "square": (4, 45, 1.18),

@@ -15,7 +15,7 @@ from matplotlib.transforms import Affine2D
 from netkit.topology.colours import HIGHLIGHTS, PAPER
 from netkit.topology.fonts import calc_drawable
 from netkit.topology.layout.picture import Box, Line, Mark, Picture, Text
-from netkit.topology.looks import BOXES, DASH, LINES, Look, calc_mark_look, calc_radius, calc_style, calc_symbol, calc_text_colour
+from netkit.topology.looks import BOXES, DASH, LINES, STEPS, Look, calc_mark_look, calc_radius, calc_style, calc_symbol, calc_text_colour
 
 BEND = 0.5523  # of a quarter circle's control points
 
@@ -64,7 +64,19 @@ class Painter:
         if mark.role == "badge":
             self._badge(mark, order)
             return
+        if mark.role in STEPS:
+            self._step(mark, order)
+            return
         self._add(_make_symbol(mark), calc_mark_look(mark), replace(mark, highlight=""), order)
+
+    def _step(self, mark: Mark, order: int) -> None:
+        plain = replace(mark, highlight="")
+        self._add(Path.circle((mark.x, mark.y), mark.size / 2), Look(STEPS[mark.role], PAPER, 1.0), plain, order)
+        if mark.role == "cross":
+            reach = mark.size * 0.22
+            for dy in (reach, -reach):
+                stroke = Path([(mark.x - reach, mark.y - dy), (mark.x + reach, mark.y + dy)])
+                self._add(stroke, Look(edge=PAPER, width=3.2), plain, order)
 
     def _badge(self, mark: Mark, order: int) -> None:
         colour, plain = HIGHLIGHTS[mark.highlight], Mark(x=mark.x, y=mark.y, size=mark.size, role="badge")

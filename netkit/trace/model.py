@@ -38,7 +38,7 @@ class Tunnel:
 class Rule:
     """A rule of the packet filter that a packet met.
 
-    ``number`` is its place in its chain (1 is the first; 0 for the chain's policy), ``text`` the rule as
+    ``number`` is its place in its chain (1 is the first; 0 for the chain's policy, -1 for a rule that was gone when rules were listed), ``text`` the rule as
     iptables-save(8) or nft(8) writes it. ``verdict`` is accept, drop, return, continue, "jump CHAIN" or "goto CHAIN".
     ``inward`` and ``outward`` are the interfaces as the rule saw them ("" for none yet).
     """
@@ -58,7 +58,7 @@ class Rule:
     @property
     def title(self) -> str:
         """ "rule 2 of chain FORWARD (table filter)"."""
-        what = f"rule {self.number}" if self.number else "the policy"
+        what = f"rule {self.number}" if self.number > 0 else "a rule that is gone" if self.number else "the policy"
         return f"{what} of chain {self.chain} (table {self.table})"
 
 

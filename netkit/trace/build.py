@@ -1,0 +1,41 @@
+"""From what the hosts captured to a trace. Pure."""
+
+from __future__ import annotations
+
+from netkit.topology.model import HOST, Topology
+from netkit.trace.model import Output, Trace
+from netkit.trace.recognise import calc_flows, calc_questions
+from netkit.trace.reports import calc_sections
+from netkit.trace.sights import Asking, Sight, calc_sight
+
+GONE = "a namespace that is gone"
+
+
+def build_trace(command: str, node: str, output: Output, answers: dict[str, dict], topology: Topology, begin: int, end: int) -> Trace:
+    """The trace of a command that ran on ``node`` from ``begin`` to ``end`` (ns since 1970); ``answers`` by host."""
+    names = {(each.name, stack.inode): stack.name for each, stack in topology.stacks()}
+    sights, sections, notes = [], [], []
+    lost, unheard = 0, 0
+    for host, answer in answers.items():
+        for number, place in enumerate(answer["places"]):
+            name = names.get((host, place["inode"]), HOST if number == 0 else GONE)
+            records = [calc_sight(host, name, order, record) for order, record in enumerate(place["frames"])]
+            sights += [each for each in records if each]
+            sections += calc_sections(host, name, place)
+            lost, unheard = lost + place["drops"], unheard + place["unheard"]
+            if place["trouble"]:
+                notes.append(f"rules of {name} on {host} could not be traced: {place['trouble']}")
+    if unheard:
+        notes.append("some reports of the packet filter were lost: rules may be missing")
+    sections.sort(key=lambda each: each.stamp)
+    return Trace(
+        command=command,
+        node=node,
+        output=output,
+        topology=topology,
+        flows=calc_flows([each for each in sights if isinstance(each, Sight)], sections, topology, begin, end),
+        lost=lost,
+        truncated=any(answer["truncated"] for answer in answers.values()),
+        questions=calc_questions([each for each in sights if isinstance(each, Asking)], begin),
+        notes=tuple(notes),
+    )

@@ -1,0 +1,186 @@
+"""Capture on one machine, in all its network namespaces, until a line comes; then tell all as JSON.
+
+Standard output gets "ready" when everything is being captured, and one line of JSON at the end. When standard input
+ends without a line, whoever asked has gone: everything is let go at once. What is made in the kernel (packet
+sockets, and a table of the packet filter owned by its socket) ends with this process, however it ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import json
+import os
+import resource
+import selectors
+import sys
+import time
+
+from netkit.lab.inside.syscalls import NEWNET, set_process_name, setns
+from netkit.topology.collect.namespaces import find_namespaces
+from netkit.topology.collect.netlink import Tables
+from netkit.topology.collect.rules import Listing
+from netkit.trace.collect.frames import Capture
+from netkit.trace.collect.netfilter import Tracer, read_handles
+
+TABLE = "netkit-trace"
+WATCHED = "/run/docker/netns"  # where an engine makes namespaces while a command runs
+IN_CREATE, IN_NONBLOCK = 0x100, 0o4000
+BUFFER = 8 << 20  # bytes of each namespace's packet socket
+MOST, MOST_BYTES = 20_000, 48 << 20  # frames and bytes of a capture, before it counts as truncated
+QUIET = 0.03  # seconds without a frame, after which all of them have come
+AFTERWARDS = 0.4  # seconds to wait for that at most
+
+
+class Place:
+    """One namespace that is captured in."""
+
+    def __init__(self, inode: int, opener: str, buffer: int) -> None:
+        self.inode = inode
+        self.fd = os.open(opener, os.O_RDONLY | os.O_CLOEXEC)
+        self.tracer: Tracer | None = None
+        self.trouble = ""
+        self.frames: list[list] = []
+        self.reports: list[dict] = []
+        self.handles: dict[int, tuple] = {}
+        self.links: dict[int, str] = {}
+        setns(self.fd, NEWNET)
+        self.capture = Capture(buffer)
+        try:
+            self.tracer = Tracer(TABLE)
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
+        self.look()
+
+    def look(self) -> None:
+        """Remember the names of the interfaces; the thread is in the namespace."""
+        tables = Tables()
+        self.links |= {link["index"]: link["name"] for link in tables.read_links()}
+        tables.close()
+
+
+class Collector:
+    """All places of a machine."""
+
+    def __init__(self, buffer: int) -> None:
+        self._buffer = buffer
+        self._own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._places: dict[int, Place] = {}
+        self._selector = selectors.DefaultSelector()
+        self._count = self._bytes = 0
+        self._truncated = False
+        self._watch = _watch(WATCHED)
+        self.find()
+
+    def find(self) -> None:
+        """Begin in every namespace that there is by now."""
+        for inode, found in find_namespaces().items():
+            if inode not in self._places:
+                self._add(inode, found.opener)
+        setns(self._own, NEWNET)
+
+    def _add(self, inode: int, opener: str) -> None:
+        try:
+            place = Place(inode, opener, self._buffer)
+        except OSError:
+            return  # it has vanished since it was found
+        self._places[inode] = place
+        self._selector.register(place.capture, selectors.EVENT_READ, lambda: self._hear(place))
+        if place.tracer:
+            tracer = place.tracer
+            self._selector.register(tracer, selectors.EVENT_READ, lambda: self._note(place, tracer))
+
+    def run(self) -> bool:
+        """Capture until standard input has a line; whether it had one, rather than ended."""
+        self._selector.register(0, selectors.EVENT_READ, None)
+        if self._watch >= 0:
+            self._selector.register(self._watch, selectors.EVENT_READ, self._look_again)
+        while True:
+            ready = self._selector.select()
+            for key, _ in ready:
+                if key.data:
+                    key.data()
+            if any(key.fd == 0 for key, _ in ready):
+                return bool(os.read(0, 4096))
+
+    def finish(self) -> None:
+        """Hear what is still on its way."""
+        self._selector.unregister(0)
+        end = time.monotonic() + AFTERWARDS
+        while ready := self._selector.select(QUIET):
+            for key, _ in ready:
+                key.data()
+            if time.monotonic() > end:
+                break
+
+    def _look_again(self) -> None:
+        """The engine makes a namespace: first its file, then what is mounted on it."""
+        os.read(self._watch, 4096)
+        known, end = len(self._places), time.monotonic() + 0.05
+        while len(self._places) == known and time.monotonic() < end:
+            self.find()
+            time.sleep(0.001)
+
+    def _hear(self, place: Place) -> int:
+        frames = place.capture.read()
+        room = 0 if self._truncated else MOST - self._count
+        place.frames += frames[:room]
+        self._count += len(frames)
+        self._bytes += sum(len(frame[3]) for frame in frames)
+        self._truncated = self._truncated or self._count > MOST or self._bytes > MOST_BYTES
+        return len(frames)
+
+    def _note(self, place: Place, tracer: Tracer) -> None:
+        now = time.time_ns()
+        reports = tracer.read()
+        if len(place.reports) < MOST:
+            place.reports += [report | {"stamp": now} for report in reports]
+
+    def to_json(self) -> dict:
+        """Everything; the table is let go before the rules are listed."""
+        for place in self._places.values():
+            if place.tracer:
+                self._selector.unregister(place.tracer)
+                place.tracer.close()
+        return {"truncated": self._truncated, "places": [self._tell(place) for place in self._places.values()]}
+
+    def _tell(self, place: Place) -> dict:
+        setns(place.fd, NEWNET)
+        place.look()
+        listing = Listing() if place.reports else None
+        return {
+            "inode": place.inode,
+            "links": place.links,
+            "drops": place.capture.count_drops(),
+            "unheard": place.tracer.lost if place.tracer else 0,
+            "trouble": place.trouble,
+            "frames": [[*frame[:3], base64.b64encode(frame[3]).decode()] for frame in place.frames],
+            "reports": place.reports,
+            "handles": read_handles() if place.reports else [],
+            "listing": listing.read() if listing else [],
+        }
+
+
+def _watch(path: str) -> int:
+    """A descriptor that can be read when a file has appeared in a directory (inotify(7)); -1 if there is none."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.inotify_init1(IN_NONBLOCK | os.O_CLOEXEC)
+    if fd >= 0 and libc.inotify_add_watch(fd, path.encode(), IN_CREATE) < 0:
+        os.close(fd)
+        return -1
+    return fd
+
+
+def main() -> None:
+    """Serve one capture; the argument is the size of the packet sockets' buffers in bytes."""
+    set_process_name("netkit-trace")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    collector = Collector(int(sys.argv[1]) if len(sys.argv) > 1 else BUFFER)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    if not collector.run():
+        return
+    collector.finish()
+    sys.stdout.write(json.dumps(collector.to_json(), separators=(",", ":")) + "\n")
+    sys.stdout.flush()

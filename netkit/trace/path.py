@@ -1,0 +1,39 @@
+"""What of a trace is told: of each flow the first packet, the answer to it, and what went wrong later. Pure."""
+
+from __future__ import annotations
+
+from netkit.trace.model import Flow, Packet, Trace
+
+MOST = 6  # flows told hop by hop
+
+
+def calc_told_flows(trace: Trace) -> tuple[Flow, ...]:
+    """The flows that are told; a flow that another one repeats (the same packets the same way) is told once."""
+    kept: dict[tuple, Flow] = {}
+    for flow in trace.flows:
+        kept.setdefault(_calc_shape(flow), flow)
+    return tuple(kept.values())[:MOST]
+
+
+def _calc_shape(flow: Flow) -> tuple:
+    """What makes two flows the same to a reader: the kinds of their first packets, and their ways."""
+    return tuple(
+        (packet.what, tuple((hop.place, hop.direction) for hop in packet.hops), packet.dropped) for packet in calc_told_packets(flow)
+    )
+
+
+def calc_told_packets(flow: Flow) -> tuple[Packet, ...]:
+    """The first packet each way, and a later one only if it was dropped or is an error."""
+    first, answer = flow.first, flow.answer
+    told = [first] if answer is None else [first, answer]
+    kinds = {(packet.what, packet.reply) for packet in told}
+    for packet in flow.packets:
+        if packet not in told and (packet.dropped or packet.error) and (packet.what, packet.reply) not in kinds:
+            told.append(packet)
+            kinds.add((packet.what, packet.reply))
+    return tuple(told)
+
+
+def calc_told(trace: Trace) -> tuple[Packet, ...]:
+    """The told packets of all told flows."""
+    return tuple(packet for flow in calc_told_flows(trace) for packet in calc_told_packets(flow))

@@ -1,0 +1,71 @@
+"""The collectors of a trace: one process on each host that is up, which captures there until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import time
+from collections.abc import Iterable
+
+from netkit.errors import LabError
+from netkit.lab.lab import Node as Host
+from netkit.topology.helper import Helper
+
+PATIENCE = 30.0  # seconds for a host to begin, and to tell what it has captured
+COLLECT = "netkit.trace.collect.main"
+
+
+class Recorder(Helper):
+    """A capture on one host; it ends with this process, however that ends."""
+
+    def __init__(self, host: Host, buffer: int | None) -> None:
+        self.name = host.name
+        self._heard = b""
+        super().__init__(host.transport, COLLECT, [str(buffer)] if buffer else [])
+
+    def wait_ready(self) -> None:
+        """Wait until it captures; raises LabError."""
+        if self._read_line() != "ready":
+            raise LabError(f"no trace on {self.name}: its collector did not begin")
+
+    def finish(self) -> dict:
+        """What was captured; raises LabError."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.stdin, b"stop\n")
+        return json.loads(self._read_line())
+
+    def _read_line(self) -> str:
+        parts, deadline = [self._heard], time.monotonic() + PATIENCE
+        while b"\n" not in parts[-1]:
+            if not select.select([self.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise LabError(f"no trace on {self.name}: its collector was silent for {PATIENCE:.0f} s")
+            parts.append(os.read(self.stdout, 1 << 20))
+            if not parts[-1]:
+                raise LabError(f"no trace on {self.name}: {self.explain() or 'its collector was killed'}")
+        line, _, self._heard = b"".join(parts).partition(b"\n")
+        return line.decode()
+
+    def end(self) -> None:
+        """Let it end, and wait for it: then nothing of it is left, as the kernel removes its tables before it reports it dead."""
+        with contextlib.suppress(OSError):
+            os.write(self.stdin, b"stop\n")
+        with contextlib.suppress(OSError, LabError):
+            if select.select([self.running], [], [], 2.0)[0]:
+                self.running.wait()
+        self.close()
+
+
+@contextlib.contextmanager
+def record(hosts: Iterable[Host], buffer: int | None = None):
+    """Capture on these hosts within the block; all ready when it begins. Raises LabError."""
+    with contextlib.ExitStack() as stack:
+        recorders = []
+        for host in hosts:
+            recorder = Recorder(host, buffer)
+            stack.callback(recorder.end)
+            recorders.append(recorder)
+        for recorder in recorders:
+            recorder.wait_ready()
+        yield recorders
