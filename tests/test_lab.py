@@ -32,6 +32,14 @@ def test_the_kernel_views_are_the_nodes_own(lab):
     assert node.run("ip route show default").stdout == ""
 
 
+def test_settings_are_the_kernels_own_whatever_the_machines_are(lab):
+    """A node forwards because its engine said so, which then drops what no rule accepts; outside does not forward."""
+    assert lab["node1"].run("iptables -S FORWARD | head -1").stdout == "-P FORWARD DROP\n"
+    for host, forwards in (("node1", "1"), ("outside", "0")):
+        settings = "cd /proc/sys/net/ipv4; cat ip_forward conf/all/rp_filter conf/eth0/rp_filter conf/eth0/arp_ignore"
+        assert lab[host].run(settings).stdout.split() == [forwards, "0", "0", "0"], host
+
+
 def test_outside_sees_the_address_of_the_node(lab):
     """A container's request reaches outside with node1's address: it was masqueraded."""
     said = lab["node1"].run("docker run --rm busybox wget -qO- http://192.168.59.254").stdout

@@ -24,6 +24,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 KERNEL = "netkit"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_TIMEOUT = 60  # seconds, as under nbval
 KERNELSPEC = {"display_name": "node1 (netkit lab)", "language": "python", "name": KERNEL}
 
@@ -56,6 +57,8 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
             cell.execution_count = count
             cell.outputs = _join_streams(cell.outputs)
             for output in cell.outputs:
+                # a widget's view is of the kernel that has ended: the image and the text beside it stay
+                output.get("data", {}).pop(WIDGET, None)
                 if output.output_type == "execute_result":
                     output.execution_count = count
 

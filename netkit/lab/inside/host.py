@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 
-from netkit.lab.inside import lan, mounts, wire
+from netkit.lab.inside import lan, mounts, settings, wire
 from netkit.lab.inside import syscalls as sc
 from netkit.lab.inside.agent import Agent, Loop
 
@@ -53,6 +53,7 @@ class Host:
     def run(self) -> None:
         sc.set_process_name(f"netkit-{self._name}"[:15])
         mounts.build_root(self._name, self._spec["files"], self._spec["keep"], self._spec["size"])
+        settings.reset()
         self._redirect_output()
         self._loop = Loop()
         os.mkdir(mounts.BIN)
