@@ -151,10 +151,9 @@ def _measure_rest(lab: Lab, page: NotebookPage, seconds: float) -> list[str]:
     ]
     page.type_cell("view.close()")
     time.sleep(SETTLED)
-    kernel = found["kernel"]
-    closed = _spend(kernel)
+    before = {name: _spend(found[name]) for name in ("kernel", "renderers")}
     time.sleep(seconds)
-    idle.append(f"kernel without a view, beside it: {1000 * (_spend(kernel) - closed):.0f} ms")
+    idle += [f"{name} without a view, beside it: {1000 * (_spend(found[name]) - spent):.0f} ms" for name, spent in before.items()]
     page.run_cell(0)
     page.page.locator(".netkit-live .nk-svg").wait_for()
     return idle

@@ -24,6 +24,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 KERNEL = "netkit"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_TIMEOUT = 60  # seconds, as under nbval
 KERNELSPEC = {"display_name": "node1 (netkit lab)", "language": "python", "name": KERNEL}
 
@@ -56,6 +57,7 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
             cell.execution_count = count
             cell.outputs = _join_streams(cell.outputs)
             for output in cell.outputs:
+                output.get("data", {}).pop(WIDGET, None)  # its model ends with the kernel: text and image stay
                 if output.output_type == "execute_result":
                     output.execution_count = count
 
