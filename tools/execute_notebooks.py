@@ -57,8 +57,7 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
             cell.execution_count = count
             cell.outputs = _join_streams(cell.outputs)
             for output in cell.outputs:
-                # a widget's view is of the kernel that has ended: the image and the text beside it stay
-                output.get("data", {}).pop(WIDGET, None)
+                output.get("data", {}).pop(WIDGET, None)  # its model ends with the kernel: text and image stay
                 if output.output_type == "execute_result":
                     output.execution_count = count
 

@@ -114,14 +114,14 @@ class Canvas {
   draw(elements, dark) {
     const calm = isCalm() || !this.items.size;
     const first = !this.items.size;
-    const left = new Map(this.items);
     const fresh = new Set();
     const texts = [];
+    const wanted = new Map(elements.map((element) => [element.key, element.tag]));
+    for (const [key, item] of this.items) if (wanted.get(key) !== item.element.tag) this.drop(key, item, calm);
     let before = this.layer.firstChild;
     for (const element of elements) {
-      let item = left.get(element.key);
-      if (item && item.element.tag === element.tag) {
-        left.delete(element.key);
+      let item = this.items.get(element.key);
+      if (item) {
         this.change(item, element, dark, calm, texts);
       } else {
         item = this.add(element, dark, calm);
@@ -132,7 +132,6 @@ class Canvas {
       if (before === item.node) before = before.nextSibling;
       else this.layer.insertBefore(item.node, before);
     }
-    for (const [key, item] of left) this.drop(key, item, calm);
     fit(texts);
     if (this.moving.size && !this.frame) this.start();
     return fresh;
@@ -167,7 +166,7 @@ class Canvas {
   }
 
   drop(key, item, calm) {
-    if (this.items.get(key) === item) this.items.delete(key);
+    this.items.delete(key);
     this.moving.delete(key);
     if (calm) return item.node.remove();
     item.node.classList.remove("nk-new");
