@@ -265,10 +265,10 @@ CLASH = Exercise(
             "The network is out of the way, but node1's own route to the LAN is not as it was.",
             f"`ip route get {OUTSIDE}` should say: dev eth0",
         ),
-        _publishes("site", 8080),
+        _publishes("site", 8082),
         wiring.reaches(
             "page",
-            "a page for outside at port 8080 of node1",
+            "a page for outside at port 8082 of node1",
             "The network is out of the way. Does site still serve its page?",
             "`docker exec site netstat -ltn`",
         ),
@@ -276,7 +276,7 @@ CLASH = Exercise(
     {
         "name": _ping("site", "files"),
         "way out": Probe("node1", f"ping -c 1 -W 1 {OUTSIDE}", 3),
-        "page": _page("outside", "http://192.168.59.1:8080/"),
+        "page": _page("outside", "http://192.168.59.1:8082/"),
     },
 )
 
