@@ -43,7 +43,7 @@ ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 VIEWPORT = {"width": 1280, "height": 900}
-PATIENCE = 30  # seconds for what a page does by itself, on a machine that is slow and busy with others
+PATIENCE = 120  # seconds for what a page does by itself, on a machine that is slow and busy with others
 LONGEST = 300  # seconds for all cells of a notebook
 SETTINGS = "c.LabApp.expose_app_in_browser = True\n"
 PANEL = "window.jupyterapp.shell.currentWidget"
@@ -320,10 +320,13 @@ BUFFER = """() => {
 
 
 class Workbench:
-    """A server on a copy of notebooks, and a browser; every tab has cookies and a store of its own."""
+    """A server on a copy of notebooks, and a browser; every notebook has a tab and a workspace of its own."""
 
     def __init__(self, server: Server, browser: Browser, directory: Path) -> None:
         self.server, self.browser, self.directory = server, browser, directory
+        # one for all tabs: what JupyterLab consists of is loaded from the server once
+        self._context = browser.new_context(viewport=VIEWPORT, device_scale_factor=1, locale="en-GB", timezone_id="UTC")
+        self._context.set_default_timeout(PATIENCE * 1000)
 
     def open_notebook(self, name: str, viewport: dict[str, int] | None = None) -> NotebookPage:
         """Open a notebook in a tab of its own, and wait for its kernel."""
@@ -333,13 +336,13 @@ class Workbench:
 
     def open_page(self, name: str, viewport: dict[str, int] | None = None) -> NotebookPage:
         """An empty tab that is ready to ``load`` a notebook."""
-        context = self.browser.new_context(viewport=viewport or VIEWPORT, device_scale_factor=1, locale="en-GB", timezone_id="UTC")
-        context.set_default_timeout(PATIENCE * 1000)
-        return NotebookPage(context.new_page(), self.server, name)
+        page = self._context.new_page()
+        page.set_viewport_size(viewport or VIEWPORT)
+        return NotebookPage(page, self.server, name)
 
     def close_notebook(self, page: NotebookPage) -> None:
         """Close the tab and shut down the notebook's kernel: its lab ends."""
-        page.page.context.close()
+        page.page.close()
         self.server.close_notebook(page.name)
 
 
@@ -385,7 +388,8 @@ def _own_places(place: str) -> dict[str, str]:
     own = {name: os.path.join(place, folder) for name, folder in names.items()}
     os.mkdir(own["JUPYTER_CONFIG_DIR"])
     Path(own["JUPYTER_CONFIG_DIR"], "jupyter_lab_config.py").write_text(SETTINGS)
-    return own | {"NETKIT_PROGRESS": os.path.join(place, "progress.json")}
+    # a lab has a /tmp of its own, so progress that is to last lies where notebooks are, which labs do see
+    return own | {"NETKIT_PROGRESS": os.path.join(place, "notebooks", ".progress.json")}
 
 
 def _browser_environment(place: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 import netkit
 from netkit.errors import NetkitError
 from netkit.exercises.book import EXERCISES
-from netkit.exercises.check import _failures, check, gather
+from netkit.exercises.check import _misses, check, gather
 from netkit.exercises.model import Verdict, judge
 from netkit.exercises.progress import read_progress, record
 from netkit.lab.lab import open_lab
@@ -23,7 +23,7 @@ AT_ONCE = 2  # labs; more do not make two cores faster
 @pytest.fixture(autouse=True)
 def own_progress(tmp_path, monkeypatch):
     """Progress of tests is nobody's, and each begins with the first hint."""
-    _failures.clear()
+    _misses.clear()
     monkeypatch.setenv("NETKIT_PROGRESS", str(tmp_path / "progress.json"))
     return tmp_path / "progress.json"
 

@@ -88,10 +88,10 @@ CLASH = Exercise(
             "The network is out of the way, but node1's own route to the LAN is not as it was.",
             f"`ip route get {judges.OUTSIDE}` should say: dev eth0",
         ),
-        judges.publishes("site", 8080),
+        judges.publishes("site", 8082),
         wiring.reaches(
             "page",
-            "a page for outside at port 8080 of node1",
+            "a page for outside at port 8082 of node1",
             "The network is out of the way. Does site still serve its page?",
             "`docker exec site netstat -ltn`",
         ),
@@ -99,7 +99,7 @@ CLASH = Exercise(
     {
         "name": judges.ping("site", "files"),
         "way out": Probe("node1", f"ping -c 1 -W 1 {judges.OUTSIDE}", 3),
-        "page": judges.page("outside", "http://192.168.59.1:8080/"),
+        "page": judges.page("outside", "http://192.168.59.1:8082/"),
     },
 )
 

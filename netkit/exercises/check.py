@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from netkit.errors import LabError, NetkitError
 from netkit.exercises.book import EXERCISES
@@ -15,7 +16,7 @@ from netkit.lab.lab import Lab
 from netkit.topology.capture import capture
 
 SLOW = 124  # timeout(1)
-_failures: Counter[str] = Counter()  # in a row, in this kernel: after a restart, hints begin anew
+_misses: Counter[tuple[str, str]] = Counter()  # by exercise and criterion, in this kernel: after a restart, hints begin anew
 
 
 def check(number: str, *, lab: Lab | None = None) -> Verdict:
@@ -27,10 +28,20 @@ def check(number: str, *, lab: Lab | None = None) -> Verdict:
     """
     exercise = find_exercise(number)
     evidence = gather(exercise, lab or current_lab())
-    verdict = judge(exercise, evidence, attempt=_failures[exercise.number] + 1)
-    _failures[exercise.number] = 0 if verdict.passed else verdict.attempt
+    verdict = _count(judge(exercise, evidence))
     record(exercise.number, verdict.passed)
     return verdict
+
+
+def _count(verdict: Verdict) -> Verdict:
+    """A criterion that speaks for the first time has a first hint to give, however many others spoke before it."""
+    if verdict.passed:
+        for key in [key for key in _misses if key[0] == verdict.number]:
+            del _misses[key]
+        return verdict
+    key = verdict.number, verdict.expected
+    _misses[key] += 1
+    return replace(verdict, attempt=_misses[key])
 
 
 def find_exercise(number: str) -> Exercise:

@@ -91,7 +91,7 @@ class Exercise:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of an attempt. ``attempt`` counts attempts since the last success: from the second on, the hint is stronger."""
+    """What became of an attempt. ``attempt`` counts how often this criterion has spoken: from the second time on, the hint is stronger."""
 
     number: str
     title: str
