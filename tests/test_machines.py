@@ -13,10 +13,11 @@ from netkit.lab.lab import open_lab
 from tests.hosts import Hosts, prepare_hosts, read_json, start_sshd, stop_sshd
 
 NODES = ("node1", "node2")
+# 7946: an engine whose neighbours leave the swarm at the same moment may keep that port open (20.10, without any netkit)
 STATE = """
 ls -d /run/netkit-guard-* /run/netkit-machines-* 2>/dev/null; docker ps -a --format '{{.Names}}'; docker volume ls -q
 docker network ls --format '{{.Name}}'; docker images --format '{{.Repository}}' | sort; docker info --format '{{.Swarm.LocalNodeState}}'
-ls /sys/class/net; ss -Hltn | awk '{print $4}' | sort; pgrep -a ssh$; cat /proc/net/unix | grep -o '@netkit-machine'
+ls /sys/class/net; ss -Hltn | awk '{print $4}' | grep -v :7946 | sort; pgrep -a ssh$; cat /proc/net/unix | grep -o '@netkit-machine'
 """
 FAKE = """
 import http.server, socketserver
@@ -169,7 +170,7 @@ lab = netkit.lab()
 one, two = lab
 one.run("docker swarm init --advertise-addr 192.168.59.1")
 two.run("docker swarm join --token $(cat) 192.168.59.1:2377", input=one.run("docker swarm join-token -q worker").stdout)
-two.run("docker run -d --restart always --name ours -v ours:/ours busybox sleep 1000; docker run -d --name paused busybox sleep 1000; docker pause paused")
+two.run("docker run -d --restart always --name ours -v ours:/ours busybox sleep 1000; docker run -d --name stopped busybox true")
 two.run("docker network create ours; docker volume create more; nohup sleep 1000 > /dev/null 2>&1 < /dev/null &")
 one.run("docker network create -d overlay --attachable over; docker service create -d --name web --network over --replicas 2 busybox sleep 1000; echo x | docker secret create secret -")
 one.docker.networks.create("by-sdk")
@@ -203,7 +204,7 @@ one.run("docker service create -d --name theirs busybox sleep 1000", env={"DOCKE
     done = hosts.python(code, hosts.write_inventory())
     assert "node1: it stays in the swarm this lab made, for somebody else uses that by now: service theirs" in done.stderr
     assert one.run("docker service ls --format '{{.Name}}'").stdout.split() == ["theirs"]
-    one.run("docker swarm leave --force; docker network rm docker_gwbridge")
+    one.run("docker swarm leave --force; docker network rm docker_gwbridge || true")
 
 
 def test_a_machine_in_use_is_refused_unless_it_is_shared(hosts):
@@ -219,7 +220,7 @@ def test_a_machine_in_use_is_refused_unless_it_is_shared(hosts):
     assert two.run(
         "docker info --format '{{.Swarm.LocalNodeState}}'; docker ps --format '{{.Names}}'; docker service ls -q"
     ).stdout.split() == ["active", "theirs"]
-    two.run("docker swarm leave --force; docker network rm docker_gwbridge")
+    two.run("docker swarm leave --force; docker network rm docker_gwbridge || true")
     said = hosts.netkit("run", "--", "true", inventory=hosts.write_inventory(), check=False)
     assert (said.status, "runs containers of somebody else (theirs)" in said.stderr) == (2, True), said.stderr
     two.run("docker rm -f theirs")
@@ -240,9 +241,9 @@ def test_images_that_are_missing_are_brought_and_taken_away(hosts):
 BUSY = """
 import netkit, time
 one, two = netkit.lab()
-one.run("docker swarm init --advertise-addr 192.168.59.1; docker run -d --name a busybox sleep 1000")
+one.run("docker swarm init --advertise-addr 192.168.59.1; docker run -d --name busy1 busybox sleep 1000")
 two.run("docker swarm join --token $(cat) 192.168.59.1:2377", input=one.run("docker swarm join-token -q worker").stdout)
-two.run("docker run -d --name b busybox sleep 1000")
+two.run("docker run -d --name busy2 busybox sleep 1000")
 open("/tmp/busy", "w").close()
 time.sleep(1000)
 """
@@ -273,7 +274,7 @@ def test_two_inventories_do_not_fight_over_a_machine(hosts, busy):
     assert re.search(
         r"node1 \(root@192.168.59.2\) is in use by another lab, \w{8}, opened by \S+ on node1, process \d+: close that first", said.stderr
     )
-    assert hosts.lab["node2"].run("docker ps --format '{{.Names}}'").stdout.split() == ["b"]
+    assert hosts.lab["node2"].run("docker ps --format '{{.Names}}'").stdout.split() == ["busy2"]
 
 
 def test_a_client_that_is_killed_leaves_nothing(hosts, busy):
@@ -286,7 +287,7 @@ def test_a_guard_that_is_killed_is_finished_by_the_next(hosts, busy):
     one, two = hosts.lab["node1"], hosts.lab["node2"]
     two.run("kill -9 $(pgrep -f inside.guard)")
     one.run(f"kill -9 {busy}; rm -f /tmp/busy")
-    assert "b" in two.run("docker ps --format '{{.Names}}'").stdout
+    assert "busy2" in two.run("docker ps --format '{{.Names}}'").stdout
     deadline = time.monotonic() + 10
     while hosts.lab["node1"].run("ls -d /run/netkit-guard-*", check=False).status == 0 and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -393,7 +394,7 @@ def test_a_lab_whose_connection_ends_says_so(hosts):
 import time, netkit
 lab = netkit.lab()
 two = lab["node2"]
-two.run("docker run -d --name x busybox sleep 1000")
+two.run("docker run -d --name lost busybox sleep 1000")
 two.run("kill -9 $(pgrep -f 'sshd: root@notty')", check=False)
 for _ in range(100):
     if lab.states()["node2"] == "down":
