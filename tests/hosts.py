@@ -6,7 +6,6 @@ Nothing of the machine's own ssh is used or changed: keys, known hosts and setti
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,17 +18,19 @@ from netkit.lab.lab import Lab, Node
 from netkit.lab.remote import Result
 
 SSHD = shutil.which("sshd", path="/usr/local/sbin:/usr/sbin:/sbin")
+# HOME: what a person's own .bashrc does (it is read in a session of sshd, too) is no business of a test
 CONFIG = """
 ListenAddress {address}
+Port {port}
 HostKey {directory}/{name}.host
 AuthorizedKeysFile {directory}/user.pub
-PidFile /run/sshd.pid
+PidFile /run/sshd.{port}.pid
 StrictModes no
 UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
 AcceptEnv LANG
-SetEnv PATH={path}
+SetEnv PATH={path} HOME=/run
 """
 
 
@@ -87,25 +88,20 @@ def _make_key(path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True)
 
 
-def start_sshd(host: Node, directory: Path) -> None:
-    """Start sshd on a host, with the host key of its name."""
-    path = host.run('echo -n "$PATH"').stdout
-    config = directory / f"{host.name}.sshd"
-    config.write_text(CONFIG.format(address=host.address, directory=directory, name=host.name, path=path))
-    # bash stays: an sshd that is a child of the first process, as here, believes to be a daemon already
+def start_sshd(host: Node, directory: Path, *, port: int = 22, path: str = "") -> None:
+    """Start sshd on a host, with the host key of its name; ``path`` is where its users find programs (the host's own PATH)."""
+    path = path or host.run('echo -n "$PATH"').stdout
+    config = directory / f"{host.name}.{port}.sshd"
+    config.write_text(CONFIG.format(address=host.address, port=port, directory=directory, name=host.name, path=path))
+    # bash stays: an sshd that is a child of the first process, as it would be here, believes to be a daemon already
     host.run(f"mkdir -p /run/sshd; {SSHD} -f {config}; exit $?")
 
 
-def stop_sshd(host: Node) -> None:
+def stop_sshd(host: Node, port: int = 22) -> None:
     """Stop sshd on a host; connections that are open stay."""
-    host.run("kill $(cat /run/sshd.pid); while [ -e /run/sshd.pid ]; do sleep 0.01; done")
+    host.run(f"kill $(cat /run/sshd.{port}.pid); while [ -e /run/sshd.{port}.pid ]; do sleep 0.01; done")
 
 
 def read_json(result: Result) -> object:
     """What a program wrote as its last line."""
     return json.loads(result.stdout.splitlines()[-1])
-
-
-def settle(directory: Path) -> None:
-    """Let an ordinary user's lab read the directory: its root is that user."""
-    os.chmod(directory, 0o755)

@@ -44,6 +44,7 @@ OPTIONS = {
 WRAP = 'cd -- "$1" 2>/dev/null || cd; shift; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH; exec "$@"'
 COMMAND = "NETKIT_COMMAND"  # in the environment of a command and what it starts: how it is found to be signalled
 SIGNAL = "for e in $(grep -lsz '^{mark}$' /proc/[0-9]*/environ); do p=${{e#/proc/}}; kill -s {number} ${{p%/environ}}; done 2>/dev/null"
+SHELLS = ("bash", "sh", "dash", "ash", "busybox", "zsh", "ksh")
 SCRUBBED_PREFIXES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_CERT", "DOCKER_API")
 
 
@@ -94,7 +95,9 @@ class Route:
         try:
             if fds is None:
                 return self._start_on_terminal(words, mark)
-            return Process(self, popen(words, *fds), mark), None
+            with open(os.devnull, "rb") as nothing:
+                stdin = nothing.fileno() if self.ssh and is_script(fds[0]) else fds[0]
+                return Process(self, popen(words, stdin, *fds[1:]), mark), None
         except OSError as error:
             raise LabError(f"on {self.name}: {error}") from None
 
@@ -134,6 +137,25 @@ class Route:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             words = Route(self.name, self.ssh, sudo=self.sudo).words(["sh", "-c", script])
             subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=CONNECT_PATIENCE)
+
+
+def is_script(fd: int) -> bool:
+    """Whether a shell above this process reads its own commands, or a loop's lines, from this descriptor.
+
+    ssh reads ahead whatever it is given, whether the far command wants it or not: in a ``%%bash`` cell that is
+    the rest of the cell. A terminal is not meant: who types there types for the command.
+    """
+    if os.isatty(fd):
+        return False
+    mine, pid = os.fstat(fd), os.getppid()
+    with contextlib.suppress(OSError, ValueError):
+        while pid > 1:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                name, _, rest = file.read().partition("(")[2].rpartition(")")
+            if name in SHELLS and os.path.samestat(mine, os.stat(f"/proc/{pid}/fd/0")):
+                return True
+            pid = int(rest.split()[1])
+    return False
 
 
 def is_scrubbed(name: str) -> bool:
