@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from netkit.trace.model import Flow, Packet, Trace
+from netkit.topology.model import End, Topology
+from netkit.trace.model import Flow, Hop, Packet, Trace
 
 MOST = 6  # flows told hop by hop
+
+
+def calc_told_hops(packet: Packet, topology: Topology) -> tuple[Hop, ...]:
+    """The hops that are the same on every engine.
+
+    Where bridges ask the packet filter (br_netfilter), one engine's rules drop a packet before its bridge hands it to the host,
+    another's right after: that last hop is left out.
+    """
+    if packet.dropped and len(packet.hops) > 1:
+        port, last = packet.hops[-2:]
+        place = End(node=last.node, namespace=last.namespace, interface=last.interface)
+        interface = topology.at(place)
+        if interface and interface.kind == "bridge" and (port.namespace, port.direction, last.direction) == (last.namespace, "in", "in"):
+            return packet.hops[:-1]
+    return packet.hops
 
 
 def calc_told_flows(trace: Trace) -> tuple[Flow, ...]:
