@@ -49,7 +49,12 @@ def _trace_watched(lab: Lab, watching, command: str, node: str) -> tuple[Trace, 
     begin = time.time_ns()
     found = trace(command, lab=lab, node=node)
     end = time.time_ns()
-    return found, [row for row in watching.read() if begin <= row[4].time <= end]
+    seen, before = [], -1
+    while len(seen) != before:  # tcpdump writes a moment after it has seen
+        before = len(seen)
+        time.sleep(0.5)
+        seen = [row for row in watching.read() if begin <= row[4].time <= end]
+    return found, seen
 
 
 def _matches(packet, kind: str) -> bool:
@@ -78,7 +83,11 @@ def _check(found: Trace, seen: list, kind: str) -> None:
 
 CASES = {
     "same bridge": ("docker exec cli-one ping -c1 172.30.0.3", "node1", ("echo request", "echo reply")),
-    "across bridges": ("docker exec cli-one ping -c1 -W1 $(docker inspect -f '{{.NetworkSettings.Networks.two.IPAddress}}' other)", "node1", ("echo request",)),
+    "across bridges": (
+        "docker exec cli-one ping -c1 -W1 $(docker inspect -f '{{.NetworkSettings.Networks.two.IPAddress}}' other)",
+        "node1",
+        ("echo request",),
+    ),
     "outbound": ("docker exec cli-one ping -c1 192.168.59.254", "node1", ("echo request", "echo reply")),
     "published": ("curl -s -o /dev/null http://192.168.59.1:8080/", "outside", ("TCP SYN", "TCP SYN ACK")),
     "by the proxy": ("curl -s -o /dev/null http://127.0.0.1:8080/", "node1", ("TCP SYN", "TCP SYN ACK")),
@@ -108,10 +117,8 @@ def test_the_resolver_is_seen_before_and_after_nat(traced, watching):
     assert (hop.namespace, hop.interface) == ("container cli-one", "lo")
     assert hop.before and hop.before.destination_port == 53 and hop.addresses.destination_port != 53
     assert any("-j DNAT --to-destination 127.0.0.11:" in rule.text for rule in flow.first.rules)
-    ports = {[each for each in row[4].headers if isinstance(each, Udp)][0].destination_port for row in seen if _matches(row[4], "DNS")}
+    ports = {next(each for each in row[4].headers if isinstance(each, Udp)).destination_port for row in seen if _matches(row[4], "DNS")}
     assert hop.addresses.destination_port in ports
-
-
 
 
 class _Row:
@@ -136,7 +143,10 @@ def test_the_rule_that_drops_is_the_one_that_counts(traced):
     assert len(dropped) == 2 and len(set(dropped)) == 1
     counted = {rule: after[rule] - before.get(rule, 0) for rule in after if rule.endswith("-j DROP")}
     assert {rule: number for rule, number in counted.items() if number} == {dropped[0]: 2}
-    assert found.output.status == 1 and "was dropped by the packet filter of node1 on its way from bridge of one to bridge of two" in found.verdict
+    assert (
+        found.output.status == 1
+        and "was dropped by the packet filter of node1 on its way from bridge of one to bridge of two" in found.verdict
+    )
 
 
 def test_a_masquerading_rule_is_the_one_that_counts(traced):
@@ -164,7 +174,10 @@ def test_a_learners_own_rule_is_told(traced):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("docker exec cli-one ping -c1 -W1 172.30.0.99", "No neighbour: container cli-one asked on eth0 who has 172.30.0.99 (ARP), and nobody answered."),
+        (
+            "docker exec cli-one ping -c1 -W1 172.30.0.99",
+            "No neighbour: container cli-one asked on eth0 who has 172.30.0.99 (ARP), and nobody answered.",
+        ),
         ("ping -c1 -W1 10.9.9.9", "The command sent no packet"),
         ("docker exec cli-one nc -w1 172.30.0.3 81", "Nothing listens: container web refused port 81 (TCP RST)."),
         ("echo x > /dev/udp/192.168.59.254/99; sleep 0.2", "refused port 99 (ICMP port unreachable)"),
@@ -180,7 +193,11 @@ def test_a_packet_that_is_too_big_has_its_verdict(traced):
     traced["node1"].run("ip link set eth0 mtu 1300")
     try:
         found = trace("docker exec web sh -c true; ping -c1 -W1 -M do -s 1400 192.168.59.1", lab=traced, node="outside")
-        inner = trace("docker exec cli-one true; nsenter --net=$(docker inspect -f '{{.NetworkSettings.SandboxKey}}' cli-one) ping -c1 -W1 -M do -s 1350 192.168.59.254", lab=traced, node="node1")
+        inner = trace(
+            "docker exec cli-one true; nsenter --net=$(docker inspect -f '{{.NetworkSettings.SandboxKey}}' cli-one) ping -c1 -W1 -M do -s 1350 192.168.59.254",
+            lab=traced,
+            node="node1",
+        )
     finally:
         traced["node1"].run("ip link set eth0 mtu 1500")
     assert found.command and "Too big:" in inner.verdict and "1300 bytes" in inner.verdict

@@ -10,6 +10,7 @@ import struct
 import subprocess
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,16 @@ def test_a_frame_within_a_frame_is_the_same_packet():
     """An overlay's packet is one from container to container; between the nodes it goes wrapped."""
     request = next(packet for packet in frozen("overlay").packets if packet.what == "echo request")
     assert [(hop.node, hop.interface) for hop in request.hops if hop.tunnel] == [("node1", "eth0"), ("node2", "eth0")]
-    assert [hop.namespace.split()[0] for hop in request.hops] == ["container", "overlay", "overlay", "host", "host", "overlay", "overlay", "container"]
+    assert [hop.namespace.split()[0] for hop in request.hops] == [
+        "container",
+        "overlay",
+        "overlay",
+        "host",
+        "host",
+        "overlay",
+        "overlay",
+        "container",
+    ]
     assert [hop.stamp for hop in request.hops] == sorted(hop.stamp for hop in request.hops)
 
 
@@ -109,7 +119,7 @@ def test_steps_lie_on_the_picture(name):
     steps = calc_steps(trace.topology, trace, picture)
     assert [step.number for step in steps] == list(range(1, len(steps) + 1))
     assert all(0 <= x <= picture.width and 0 <= y <= picture.height for step in steps for x, y in (*step.points, (step.x, step.y)))
-    for before, step in zip(steps, steps[1:], strict=False):
+    for before, step in pairwise(steps):
         assert not step.points or (step.points[0], step.points[-1]) == ((before.x, before.y), (step.x, step.y))
     assert {"dropped"} & {step.kind for step in steps} == ({"dropped"} if "dropped" in name else set())
     assert sum(step.kind == "change" for step in steps) >= (2 if name in ("outbound", "published") else 0)

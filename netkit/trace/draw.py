@@ -68,7 +68,9 @@ def _badge(step: Step) -> list[Shape]:
         label = Text(x=step.x + CROSS / 2 + 4, y=step.y + 4, text="dropped", size=11.0, role="trouble", bold=True, about=step.about)
         return [Mark(x=step.x, y=step.y, size=CROSS, role="cross", about=step.about), label]
     role = {"change": "step-change", "tunnel": "step-tunnel"}.get(step.kind, "step")
-    text = Text(x=step.x, y=step.y + NUMBER * 0.36, text=str(step.number), size=NUMBER, role="number", anchor="middle", bold=True, about=step.about)
+    text = Text(
+        x=step.x, y=step.y + NUMBER * 0.36, text=str(step.number), size=NUMBER, role="number", anchor="middle", bold=True, about=step.about
+    )
     return [Mark(x=step.x, y=step.y, size=BADGE, role=role, about=step.about), text]
 
 

@@ -55,7 +55,7 @@ class Names:
 
     def is_own(self, rule: Rule) -> bool:
         """Whether somebody else than the engine has made it."""
-        return rule.number > 0 and not rule.chain.startswith("DOCKER-") | (rule.chain == "DOCKER") and not ENGINE.search(rule.text) or (
+        return (rule.number > 0 and not rule.chain.startswith("DOCKER-") | (rule.chain == "DOCKER") and not ENGINE.search(rule.text)) or (
             rule.chain == "DOCKER-USER" and rule.verdict != "return"
         )
 

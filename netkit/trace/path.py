@@ -33,12 +33,14 @@ def calc_told_flows(trace: Trace) -> tuple[Flow, ...]:
 
 def _calc_shape(flow: Flow) -> tuple:
     """What makes two flows the same to a reader: the kinds of their first packets, and their ways."""
-    return tuple((packet.what, tuple((hop.place, hop.direction) for hop in packet.hops), packet.dropped) for packet in calc_told_packets(flow))
+    return tuple(
+        (packet.what, tuple((hop.place, hop.direction) for hop in packet.hops), packet.dropped) for packet in calc_told_packets(flow)
+    )
 
 
 def calc_told_packets(flow: Flow) -> tuple[Packet, ...]:
     """The first packet each way, and a later one only if it was dropped or is an error."""
-    first, answer = flow.first, flow.answer
+    first, answer = flow.first, _find_answer(flow)
     told = [first] if answer is None else [first, answer]
     kinds = {(packet.what, packet.reply) for packet in told}
     for packet in flow.packets:
@@ -46,6 +48,15 @@ def calc_told_packets(flow: Flow) -> tuple[Packet, ...]:
             told.append(packet)
             kinds.add((packet.what, packet.reply))
     return tuple(told)
+
+
+def _find_answer(flow: Flow) -> Packet | None:
+    """The first packet the other way; that to the first question where a program asks for A and AAAA at once."""
+    asked = flow.first.what.removeprefix("DNS query ")
+    same = (
+        packet for packet in flow.packets if packet.reply and packet.what.startswith("DNS answer") and packet.what.endswith(f" {asked}")
+    )
+    return next(same, flow.answer)
 
 
 def calc_told(trace: Trace) -> tuple[Packet, ...]:

@@ -28,7 +28,9 @@ def write_pcapng(trace: Trace, path: str | Path) -> None:
 
 def to_pcapng(trace: Trace) -> bytes:
     """The file's bytes, packets in the order of time."""
-    hops = sorted(((hop, number, packet) for packet in trace.packets for number, hop in enumerate(packet.hops, 1)), key=lambda row: row[0].stamp)
+    hops = sorted(
+        ((hop, number, packet) for packet in trace.packets for number, hop in enumerate(packet.hops, 1)), key=lambda row: row[0].stamp
+    )
     interfaces = {place: number for number, place in enumerate(dict.fromkeys(hop.place for hop, _, _ in hops))}
     names = Names(trace)
     blocks = [_section(trace), *(_interface(place) for place in interfaces)]

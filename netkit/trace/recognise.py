@@ -36,9 +36,7 @@ class _Seen:
         return {each.addresses for each in self.sights} | {each.addresses for each in self.sections}
 
 
-def calc_flows(
-    sights: Iterable[Sight], sections: Iterable[Section], topology: Topology, begin: int, end: int
-) -> tuple[Flow, ...]:
+def calc_flows(sights: Iterable[Sight], sections: Iterable[Section], topology: Topology, begin: int, end: int) -> tuple[Flow, ...]:
     """The flows that began between two moments (ns since 1970), oldest first."""
     seen = [_Seen(group) for group in _calc_groups(sights, topology)]
     seen += _attach(sections, seen)

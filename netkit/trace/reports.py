@@ -44,7 +44,9 @@ def calc_sections(node: str, namespace: str, place: dict) -> Iterator[Section]:
             continue
         inward, outward = links.get(first["in"], ""), links.get(first["out"], "")
         weak = calc_weak(network, transport)
-        rules = tuple(_calc_rule(node, namespace, each, lines, inward, outward) for each in reports if each["table"] != OWN and _counts(each))
+        rules = tuple(
+            _calc_rule(node, namespace, each, lines, inward, outward) for each in reports if each["table"] != OWN and _counts(each)
+        )
         yield Section(
             node=node,
             namespace=namespace,

@@ -50,13 +50,15 @@ def trace(
         time.sleep(MARGIN)
         begin = time.time_ns()
         with open(os.devnull, "rb") as nothing:
-            status = remote.stream(host.name, host.agent, command, nothing.fileno(), *(each.add for each in (out, err)), os.getcwd(), {}, timeout)
+            status = remote.stream(
+                host.name, host.agent, command, nothing.fileno(), *(each.add for each in (out, err)), os.getcwd(), {}, timeout
+            )
         end = time.time_ns()
         with ThreadPoolExecutor(len(recorders)) as pool:
             answers = dict(zip((each.name for each in recorders), pool.map(lambda each: _unpack(each.finish()), recorders), strict=True))
     output = Output(status=status, stdout=out.text(), stderr=err.text())
     after = capture(lab=lab)
-    return build_trace(remote.to_text(command), host.name, output, answers, _join(before, after), begin, end)
+    return build_trace(remote.to_text(command), host.name, output, answers, _join(before, after), begin, end, _find_waiting(before))
 
 
 class _Kept:
@@ -87,3 +89,11 @@ def _join(before: Topology, after: Topology) -> Topology:
     return before if gone else after
 
 
+def _find_waiting(topology: Topology) -> set[tuple]:
+    """Who is being asked for already: those questions are not the command's."""
+    return {
+        (node.name, stack.name, each.address)
+        for node, stack in topology.stacks()
+        for each in stack.neighbours
+        if each.state == "incomplete"
+    }

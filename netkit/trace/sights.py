@@ -117,7 +117,9 @@ def calc_addresses(network: Ipv4 | Ipv6, transport: Header | None) -> Addresses:
 def calc_weak(network: bytes, transport: bytes) -> tuple:
     """What NAT leaves alone in the first bytes of a packet; the packet filter reports no more than those."""
     version = network[0] >> 4 if network else 0
-    protocol, number = (network[9], int.from_bytes(network[4:6], "big")) if version == 4 and len(network) >= 20 else (_calc_next(network), 0)
+    protocol, number = (
+        (network[9], int.from_bytes(network[4:6], "big")) if version == 4 and len(network) >= 20 else (_calc_next(network), 0)
+    )
     if version == 4 and int.from_bytes(network[6:8], "big") & 0x1FFF:
         return (version, protocol, number, network[6:8])
     if protocol == 6 and len(transport) >= 14:
@@ -224,5 +226,3 @@ def _tell_dns(data: bytes) -> str:
         at += 1 + data[at]
     kind = int.from_bytes(data[at + 1 : at + 3], "big")
     return f"DNS {word} {'.'.join(labels)} {QUERIES.get(kind, f'type {kind}')}"
-
-

@@ -61,9 +61,6 @@ class _Table:
     def _tell_hop(self, number: int, hop: Hop) -> str:
         cells = (*self.names.hop(hop), tell_way(hop.addresses))
         row = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, self.widths, strict=True))
-        if hop.tunnel:
-            tail = f"in VXLAN {hop.tunnel.vni}, {hop.tunnel.source} → {hop.tunnel.destination}"
-        else:
-            tail = f"TTL {hop.ttl}"
+        tail = f"in VXLAN {hop.tunnel.vni}, {hop.tunnel.source} → {hop.tunnel.destination}" if hop.tunnel else f"TTL {hop.ttl}"
         time = f"{hop.time:>9.1f} µs  " if self.times else ""
         return f"{number:>4}  {time}{row}  {tail}"

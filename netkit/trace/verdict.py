@@ -73,7 +73,9 @@ def tell_drop(packet: Packet, names: Names) -> str:
     """Who dropped a packet, in words that hold whichever rule an engine uses for it."""
     rule = packet.dropped
     where = names.stack(rule.node, rule.namespace)
-    inward, outward = (name and names.interface(rule.node, rule.namespace, name) for name in (rule.inward, find_way_out(packet, rule, names.topology)))
+    inward, outward = (
+        name and names.interface(rule.node, rule.namespace, name) for name in (rule.inward, find_way_out(packet, rule, names.topology))
+    )
     if inward and outward:
         way = f"from {inward} to {outward}"
     elif inward:
@@ -92,7 +94,11 @@ def find_way_out(packet: Packet, rule: Rule, topology: Topology) -> str:
     stack = node and node.namespace(rule.namespace)
     if not stack or any(address.ip == destination for each in stack.interfaces for address in each.addresses):
         return ""
-    routes = [each for each in stack.routes if each.table == 254 and each.destination.version == destination.version and destination in each.destination]
+    routes = [
+        each
+        for each in stack.routes
+        if each.table == 254 and each.destination.version == destination.version and destination in each.destination
+    ]
     best = max(routes, key=lambda each: (each.destination.prefixlen, -each.metric), default=None)
     return best.interface or "" if best else ""
 
@@ -157,5 +163,3 @@ def _has(topology: Topology, node: str, namespace: str, address: Ip) -> bool:
     if address.is_loopback:
         return True
     return bool(stack) and any(each.ip == address for interface in stack.interfaces for each in interface.addresses)
-
-
