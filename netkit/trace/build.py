@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from netkit.topology.model import HOST, Topology
 from netkit.trace.model import Output, Trace
 from netkit.trace.recognise import calc_flows, calc_questions
@@ -11,8 +13,20 @@ from netkit.trace.sights import Asking, Sight, calc_sight
 GONE = "a namespace that is gone"
 
 
-def build_trace(command: str, node: str, output: Output, answers: dict[str, dict], topology: Topology, begin: int, end: int) -> Trace:
-    """The trace of a command that ran on ``node`` from ``begin`` to ``end`` (ns since 1970); ``answers`` by host."""
+def build_trace(
+    command: str,
+    node: str,
+    output: Output,
+    answers: dict[str, dict],
+    topology: Topology,
+    begin: int,
+    end: int,
+    waiting: Collection[tuple] = (),
+) -> Trace:
+    """The trace of a command that ran on ``node`` from ``begin`` to ``end`` (ns since 1970); ``answers`` by host.
+
+    ``waiting`` are those (node, namespace, address) that were being asked for already when it began.
+    """
     names = {(each.name, stack.inode): stack.name for each, stack in topology.stacks()}
     sights, sections, notes = [], [], []
     lost, unheard = 0, 0
@@ -26,7 +40,7 @@ def build_trace(command: str, node: str, output: Output, answers: dict[str, dict
             if place["trouble"]:
                 notes.append(f"rules of {name} on {host} could not be traced: {place['trouble']}")
     if unheard:
-        notes.append("some reports of the packet filter were lost: rules may be missing")
+        notes.append("not every report of the packet filter was heard: rules of later packets may be missing")
     sections.sort(key=lambda each: each.stamp)
     return Trace(
         command=command,
@@ -36,6 +50,10 @@ def build_trace(command: str, node: str, output: Output, answers: dict[str, dict
         flows=calc_flows([each for each in sights if isinstance(each, Sight)], sections, topology, begin, end),
         lost=lost,
         truncated=any(answer["truncated"] for answer in answers.values()),
-        questions=calc_questions([each for each in sights if isinstance(each, Asking)], begin),
+        questions=tuple(
+            each
+            for each in calc_questions([each for each in sights if isinstance(each, Asking)], begin)
+            if (each.node, each.namespace, each.target) not in waiting
+        ),
         notes=tuple(notes),
     )

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from netkit.trace.model import Flow, Packet, Trace
+from netkit.topology.model import End, Topology
+from netkit.trace.model import Flow, Hop, Packet, Trace
 
 MOST = 6  # flows told hop by hop
+
+
+def calc_told_hops(packet: Packet, topology: Topology) -> tuple[Hop, ...]:
+    """The hops that are the same on every engine.
+
+    Where bridges ask the packet filter (br_netfilter), one engine's rules drop a packet before its bridge hands it to the host,
+    another's right after: that last hop is left out.
+    """
+    if packet.dropped and len(packet.hops) > 1:
+        port, last = packet.hops[-2:]
+        place = End(node=last.node, namespace=last.namespace, interface=last.interface)
+        interface = topology.at(place)
+        if interface and interface.kind == "bridge" and (port.namespace, port.direction, last.direction) == (last.namespace, "in", "in"):
+            return packet.hops[:-1]
+    return packet.hops
 
 
 def calc_told_flows(trace: Trace) -> tuple[Flow, ...]:
@@ -24,7 +40,7 @@ def _calc_shape(flow: Flow) -> tuple:
 
 def calc_told_packets(flow: Flow) -> tuple[Packet, ...]:
     """The first packet each way, and a later one only if it was dropped or is an error."""
-    first, answer = flow.first, flow.answer
+    first, answer = flow.first, _find_answer(flow)
     told = [first] if answer is None else [first, answer]
     kinds = {(packet.what, packet.reply) for packet in told}
     for packet in flow.packets:
@@ -32,6 +48,15 @@ def calc_told_packets(flow: Flow) -> tuple[Packet, ...]:
             told.append(packet)
             kinds.add((packet.what, packet.reply))
     return tuple(told)
+
+
+def _find_answer(flow: Flow) -> Packet | None:
+    """The first packet the other way; that to the first question where a program asks for A and AAAA at once."""
+    asked = flow.first.what.removeprefix("DNS query ")
+    same = (
+        packet for packet in flow.packets if packet.reply and packet.what.startswith("DNS answer") and packet.what.endswith(f" {asked}")
+    )
+    return next(same, flow.answer)
 
 
 def calc_told(trace: Trace) -> tuple[Packet, ...]:

@@ -56,7 +56,7 @@ def trace(
             answers = dict(zip((each.name for each in recorders), pool.map(lambda each: _unpack(each.finish()), recorders), strict=True))
     output = Output(status=status, stdout=out.text(), stderr=err.text())
     after = capture(lab=lab)
-    return build_trace(remote.to_text(command), host.name, output, answers, _join(before, after), begin, end)
+    return build_trace(remote.to_text(command), host.name, output, answers, _join(before, after), begin, end, _find_waiting(before))
 
 
 class _Kept:
@@ -85,3 +85,13 @@ def _join(before: Topology, after: Topology) -> Topology:
     """The network as it was at the end; where the command removed something, as it was at the beginning."""
     gone = {(node.name, each.inode) for node, each in before.stacks()} - {(node.name, each.inode) for node, each in after.stacks()}
     return before if gone else after
+
+
+def _find_waiting(topology: Topology) -> set[tuple]:
+    """Who is being asked for already: those questions are not the command's."""
+    return {
+        (node.name, stack.name, each.address)
+        for node, stack in topology.stacks()
+        for each in stack.neighbours
+        if each.state == "incomplete"
+    }

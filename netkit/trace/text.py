@@ -6,7 +6,7 @@ from netkit.topology.words import plain
 from netkit.trace.changes import calc_rewrites
 from netkit.trace.model import Hop, Packet, Rule, Trace
 from netkit.trace.names import Names, tell_way
-from netkit.trace.path import calc_told_flows, calc_told_packets
+from netkit.trace.path import calc_told_flows, calc_told_hops, calc_told_packets
 from netkit.trace.verdict import tell_drop, tell_verdict
 
 INDENT = "      "
@@ -31,15 +31,19 @@ class _Table:
     """Hops in columns that are as wide for every packet."""
 
     def __init__(self, trace: Trace, names: Names, times: bool, rules: bool) -> None:
-        self.names, self.times, self.rules = names, times, rules
-        hops = [hop for flow in calc_told_flows(trace) for packet in calc_told_packets(flow) for hop in packet.hops]
+        self.names, self.times, self.rules, self.topology = names, times, rules, trace.topology
+        hops = [hop for flow in calc_told_flows(trace) for packet in calc_told_packets(flow) for hop in self._hops(packet)]
         cells = [(*names.hop(hop), tell_way(hop.addresses)) for hop in hops]
         self.widths = [max((len(row[column]) for row in cells), default=0) for column in range(4)]
+
+    def _hops(self, packet: Packet) -> tuple[Hop, ...]:
+        """All of them where rules are told, which differ from engine to engine anyway."""
+        return packet.hops if self.rules else calc_told_hops(packet, self.topology)
 
     def tell(self, packet: Packet) -> list[str]:
         """One packet: what it is, and a line for each hop."""
         lines = [f"{'answer: ' if packet.reply else ''}{plain(packet.what)}, {tell_way(packet.addresses)}"]
-        for number, hop in enumerate(packet.hops, 1):
+        for number, hop in enumerate(self._hops(packet), 1):
             lines += self._tell_rules(hop.rules)
             where = self.names.stack(hop.node, hop.namespace)
             lines += [f"{INDENT}NAT in {where}: {rewrite}" for rewrite in calc_rewrites(hop, packet.reply)]

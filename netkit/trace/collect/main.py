@@ -28,6 +28,7 @@ WATCHED = "/run/docker/netns"  # where an engine makes namespaces while a comman
 IN_CREATE, IN_NONBLOCK = 0x100, 0o4000
 BUFFER = 8 << 20  # bytes of each namespace's packet socket
 MOST, MOST_BYTES = 20_000, 48 << 20  # frames and bytes of a capture, before it counts as truncated
+MOST_REPORTS = 8_000  # of rules, in one namespace
 QUIET = 0.03  # seconds without a frame, after which all of them have come
 AFTERWARDS = 0.4  # seconds to wait for that at most
 
@@ -133,15 +134,20 @@ class Collector:
     def _note(self, place: Place, tracer: Tracer) -> None:
         now = time.time_ns()
         reports = tracer.read()
-        if len(place.reports) < MOST:
-            place.reports += [report | {"stamp": now} for report in reports]
+        place.reports += [report | {"stamp": now} for report in reports]
+        if len(place.reports) >= MOST_REPORTS:  # enough of rules: hearing of more would cost frames
+            tracer.lost += 1
+            self._release(place)
+
+    def _release(self, place: Place) -> None:
+        if place.tracer and place.tracer.fileno() >= 0:
+            self._selector.unregister(place.tracer)
+            place.tracer.close()
 
     def to_json(self) -> dict:
         """Everything; the table is let go before the rules are listed."""
         for place in self._places.values():
-            if place.tracer:
-                self._selector.unregister(place.tracer)
-                place.tracer.close()
+            self._release(place)
         return {"truncated": self._truncated, "places": [self._tell(place) for place in self._places.values()]}
 
     def _tell(self, place: Place) -> dict:

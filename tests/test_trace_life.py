@@ -1,0 +1,112 @@
+"""What a trace leaves behind: nothing, however it ends; what it says when it cannot see everything; where it refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from netkit.errors import LabError
+from netkit.lab.lab import open_lab
+from netkit.trace.run import trace
+from tests.conftest import NETKIT
+
+STATE = "nft list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*//'; iptables-save -t filter | grep -v '^#' | sed 's/ *\\[.*//'; pgrep -c netkit-trace; grep -c . /proc/net/packet"
+TRACE = "import sys; from netkit.lab.lab import Lab; from netkit.trace.run import trace; print('begun', flush=True); trace(sys.argv[2], lab=Lab(sys.argv[1]), node='node1')"
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A lab of one node with a container."""
+    with open_lab(1, label="tests") as lab:
+        lab["node1"].run("docker run -d --name web busybox sleep 1000")
+        yield lab
+
+
+def _state(lab) -> str:
+    return lab["node1"].run(STATE, check=False).stdout + lab["outside"].run("nft list ruleset; pgrep -c netkit-trace", check=False).stdout
+
+
+def _wait_for_state(lab, state: str) -> str:
+    end = time.monotonic() + 10
+    while (now := _state(lab)) != state and time.monotonic() < end:
+        time.sleep(0.05)
+    return now
+
+
+def test_a_trace_leaves_nothing(small):
+    """After a trace there is no table, rule, process or packet socket that was not there before."""
+    before = _state(small)
+    inside = trace("docker exec web ping -c1 172.17.0.1; nft list tables; pgrep -c netkit-trace", lab=small, node="node1")
+    assert "netkit-trace" in inside.output.stdout  # it was there while the command ran
+    assert _state(small) == before
+
+
+def test_a_killed_trace_leaves_nothing(small, seeded):
+    """kill -9 of the tracing process at any moment, and of a collector itself, leaves no table, process or socket."""
+    before = _state(small)
+    root = f"/proc/{small.pid}/root"
+    for _ in range(6):
+        argv = [sys.executable, "-c", TRACE, root, "docker exec web ping -c20 -i 0.1 172.17.0.1"]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=os.path.dirname(os.path.dirname(__file__)))
+        process.stdout.readline()
+        time.sleep(seeded.uniform(0, 1.2))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        assert _wait_for_state(small, before) == before
+
+
+def test_a_killed_collector_is_told(small):
+    """When a collector is killed while the command runs, its table goes with it, and the trace says so."""
+    before = _state(small)
+    with pytest.raises(LabError, match="no trace on node1"):
+        trace("kill -9 $(pgrep netkit-trace); sleep 0.2; nft list tables", lab=small, node="node1")
+    assert _wait_for_state(small, before) == before
+
+
+def test_an_interrupted_trace_leaves_nothing(small):
+    """Ctrl-C ends the command and the capture."""
+    before = _state(small)
+    root = f"/proc/{small.pid}/root"
+    process = subprocess.Popen([sys.executable, "-c", TRACE, root, "sleep 30"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert b"KeyboardInterrupt" in said
+    assert _wait_for_state(small, before) == before
+
+
+def test_a_lossy_capture_says_so(small):
+    """With a receive buffer too small for what comes, packets are lost, counted, and told."""
+    found = trace("ping -q -f -c 3000 -s 1400 192.168.59.254 || true", lab=small, node="node1", buffer=4096)
+    assert found.lost > 0 and not found.is_complete
+    assert f"The capture is incomplete: {found.lost} packet" in found.text()
+
+
+def test_a_truncated_capture_says_so(small):
+    """A command that sends more than a trace holds is told to have been cut off."""
+    found = trace("ping -q -f -c 600 -s 60000 127.0.0.1", lab=small, node="node1")
+    assert found.truncated and "it ended before the command did" in found.verdict
+
+
+def test_outside_of_a_lab_it_refuses(small):
+    """One sentence and status 2, from Python and from the command line; and so for a host there is not."""
+    with pytest.raises(LabError, match="there is no lab to be reached here"):
+        trace("true")
+    result = subprocess.run([NETKIT, "trace", "--", "true"], capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (2, "") and result.stderr.startswith("netkit: there is no lab")
+    with pytest.raises(LabError, match="no host 'node9'"):
+        trace("true", lab=small, node="node9")
+
+
+def test_the_command_prints_its_commands_output_first_and_ends_with_its_status(small):
+    """netkit trace: what the command wrote, the table, and the command's own status."""
+    result = small["node1"].run(f"{NETKIT} trace -- bash -c 'echo said; ping -c1 outside >/dev/null; exit 7'", check=False)
+    assert result.status == 7
+    assert result.stdout.startswith("said\n") and "echo request, 192.168.59.1 → 192.168.59.254" in result.stdout
