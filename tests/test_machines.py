@@ -257,7 +257,7 @@ def busy(hosts):
     inventory = hosts.write_inventory()
     python = subprocess.list2cmdline([sys.executable, str(hosts.directory / "busy.py")])
     pid = one.run(
-        f"NETKIT_MACHINES={inventory} PYTHONPATH=. {python} > /tmp/log 2>&1 < /dev/null & for _ in $(seq 400); do [ -e /tmp/busy ] && break; sleep 0.05; done; echo $!"
+        f"NETKIT_MACHINES={inventory} PYTHONPATH=. {python} > /tmp/log 2>&1 < /dev/null & for _ in $(seq 1000); do [ -e /tmp/busy ] && break; sleep 0.05; done; echo $!"
     ).stdout.strip()
     assert one.run("test -e /tmp/busy", check=False).status == 0, one.run("cat /tmp/log").stdout
     yield pid
