@@ -20,6 +20,7 @@ MODULES = (
     *("netkit/__init__.py", "netkit/callable_package.py", "netkit/lab/__init__.py", "netkit/lab/inside/__init__.py"),
     *("netkit/lab/inside/syscalls.py", "netkit/topology/__init__.py", "netkit/topology/collect/*.py"),
     *("netkit/machines/__init__.py", "netkit/machines/inside/*.py"),
+    *("netkit/live/__init__.py", "netkit/live/watch/*.py", "netkit/trace/__init__.py", "netkit/trace/collect/*.py"),
 )
 # reads with read(2) alone: what follows the archive belongs to the module
 BOOTSTRAP = f"""
