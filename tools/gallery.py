@@ -1,4 +1,4 @@
-"""Write docs/gallery: a figure of every kind, from the topologies of the tests. The same bytes each time.
+"""Write docs/gallery: a figure of every kind, from the topologies and captures of the tests. The same bytes each time.
 
 python tools/gallery.py
 """
@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from netkit.topology import draw  # noqa: E402
 from tests import topologies  # noqa: E402
+from tests.test_trace_values import load  # noqa: E402
 
 GALLERY = ROOT / "docs/gallery"
 Case = tuple[str, str, Callable[[], object], dict]
@@ -35,6 +36,13 @@ CASES: list[Case] = [
     ("folded", "A hundred and fifty containers: what there is no room for is counted.", lambda: topologies.crowd(150), {}),
 ]
 
+TRACES = (
+    ("outbound", "A packet's way out: what node1 does to its source address, and where."),
+    ("published", "A packet's way in, through a published port."),
+    ("dropped", "Two bridges, and the packet filter between them: as far as a packet got."),
+    ("overlay", "A ping from one machine's container to another's, through the overlay's hidden namespaces and the LAN."),
+)
+
 
 def main() -> None:
     """Draw every case, and the page that shows them."""
@@ -48,6 +56,8 @@ def main() -> None:
         "What changed between two captures: one container more, one less, one with another address.",
         draw.draw(diff.after, diff=diff),
     )
+    for name, caption in TRACES:
+        lines += write(f"trace-{name}", caption, load(name).draw())
     (GALLERY / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
 
