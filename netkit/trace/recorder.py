@@ -20,10 +20,10 @@ COLLECT = "netkit.trace.collect.main"
 class Recorder(Helper):
     """A capture on one host; it ends with this process, however that ends."""
 
-    def __init__(self, host: Host, buffer: int | None) -> None:
+    def __init__(self, host: Host, buffer: int | None, most: int | None) -> None:
         self.name = host.name
         self._heard = b""
-        super().__init__(host.transport, COLLECT, [str(buffer)] if buffer else [])
+        super().__init__(host.transport, COLLECT, [str(number or 0) for number in (buffer, most)])
 
     def wait_ready(self) -> None:
         """Wait until it captures; raises LabError."""
@@ -58,12 +58,12 @@ class Recorder(Helper):
 
 
 @contextlib.contextmanager
-def record(hosts: Iterable[Host], buffer: int | None = None):
+def record(hosts: Iterable[Host], buffer: int | None = None, most: int | None = None):
     """Capture on these hosts within the block; all ready when it begins. Raises LabError."""
     with contextlib.ExitStack() as stack:
         recorders = []
         for host in hosts:
-            recorder = Recorder(host, buffer)
+            recorder = Recorder(host, buffer, most)
             stack.callback(recorder.end)
             recorders.append(recorder)
         for recorder in recorders:

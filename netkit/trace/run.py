@@ -27,13 +27,14 @@ def trace(
     lab: Lab | None = None,
     timeout: float | None = None,
     buffer: int | None = None,
+    most: int | None = None,
     on_stdout: Callable[[bytes], object] | None = None,
     on_stderr: Callable[[bytes], object] | None = None,
 ) -> Trace:
     """Run a command, and follow what it sends through every network stack of the lab.
 
     ``command`` is a line for bash, or a sequence of words; it runs on the host ``node`` (that of the caller unless told). ``timeout`` is in
-    seconds without output, ``buffer`` the size of each capture's buffer in bytes. ``on_stdout`` and ``on_stderr`` get what the
+    seconds without output, ``buffer`` the size of each capture's buffer in bytes, ``most`` how many frames are kept of each host (20,000 unless told). ``on_stdout`` and ``on_stderr`` get what the
     command writes as it comes; the trace keeps it, too. Flows that began while the command ran are taken
     for the command's own; gossip of a swarm, neighbour discovery and the like are not.
 
@@ -46,7 +47,7 @@ def trace(
     hosts = [lab[name] for name in lab.facts["addresses"] if states[name] in UP]
     before = capture(lab=lab)
     out, err = _Kept(on_stdout), _Kept(on_stderr)
-    with record(hosts, buffer) as recorders:
+    with record(hosts, buffer, most) as recorders:
         time.sleep(MARGIN)
         begin = time.time_ns()
         with open(os.devnull, "rb") as nothing:

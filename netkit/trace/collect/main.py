@@ -63,8 +63,8 @@ class Place:
 class Collector:
     """All places of a machine."""
 
-    def __init__(self, buffer: int) -> None:
-        self._buffer = buffer
+    def __init__(self, buffer: int, most: int) -> None:
+        self._buffer, self._most = buffer, most
         self._own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._places: dict[int, Place] = {}
         self._selector = selectors.DefaultSelector()
@@ -124,11 +124,11 @@ class Collector:
 
     def _hear(self, place: Place) -> int:
         frames = place.capture.read()
-        room = 0 if self._truncated else MOST - self._count
+        room = 0 if self._truncated else self._most - self._count
         place.frames += frames[:room]
         self._count += len(frames)
         self._bytes += sum(len(frame[3]) for frame in frames)
-        self._truncated = self._truncated or self._count > MOST or self._bytes > MOST_BYTES
+        self._truncated = self._truncated or self._count > self._most or self._bytes > MOST_BYTES
         return len(frames)
 
     def _note(self, place: Place, tracer: Tracer) -> None:
@@ -178,11 +178,12 @@ def _watch(path: str) -> int:
 
 
 def main() -> None:
-    """Serve one capture; the argument is the size of the packet sockets' buffers in bytes."""
+    """Serve one capture; arguments: the size of the packet sockets' buffers in bytes, and how many frames are kept; 0 for the usual."""
     set_process_name("netkit-trace")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    collector = Collector(int(sys.argv[1]) if len(sys.argv) > 1 else BUFFER)
+    buffer, most = (int(word) for word in sys.argv[1:3])
+    collector = Collector(buffer or BUFFER, most or MOST)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     if not collector.run():
