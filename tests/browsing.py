@@ -51,6 +51,11 @@ READY = """() => {
     const panel = window.jupyterapp?.shell.currentWidget;
     return panel?.context?.isReady && panel.content?.widgets.length && panel.sessionContext.session?.kernel?.status === 'idle';
 }"""
+NATURAL = """async one => {
+    await one.decode?.();
+    const box = one.viewBox?.baseVal;
+    return box ? [box.width, box.height] : [one.naturalWidth, one.naturalHeight];
+}"""
 IDLE = f"""() => {{
     const panel = {PANEL};
     const waits = panel.content.widgets.some(cell => cell.model.type === 'code' && cell.model.executionState === 'running');
@@ -160,7 +165,7 @@ class NotebookPage:
         for picture in pictures:
             picture.scroll_into_view_if_needed()
             box = picture.bounding_box() if picture.is_visible() else None
-            natural = picture.evaluate("async one => { await one.decode?.(); return [one.naturalWidth ?? 1, one.naturalHeight ?? 1] }")
+            natural = picture.evaluate(NATURAL)
             seen.append(dict(zip(("natural_width", "natural_height"), natural, strict=True)) | (box or {"width": 0, "height": 0}))
         return seen
 

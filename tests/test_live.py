@@ -202,6 +202,17 @@ def test_a_watcher_that_is_killed_is_started_again(lab, view):
     lab["node1"].run("ip link del after")
 
 
+def test_a_stopped_view_keeps_the_network_as_it_is_then(lab):
+    """No thread, no watcher, and the last picture, settled."""
+    view = netkit.live(lab=lab)
+    lab["node1"].run("docker run -d --name last busybox sleep 1000; docker rm -f last")
+    view.stop()
+    view.stop()
+    assert view.follower.is_over and view.ended.startswith("closed")
+    assert view.topology.node("node1").container("last") is None and "last" not in json.dumps(view.picture)
+    view.close()
+
+
 def test_a_lab_that_closes_is_told():
     """The view of a lab that closes says so, and ends; on a node alone, it shows what there is."""
     with open_lab(1, label="live") as opened:

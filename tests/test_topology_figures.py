@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import random
 import subprocess
@@ -269,6 +270,14 @@ def test_the_nat_of_a_node_that_was_switched_off_is_gone_with_it():
     picture = lay_out(after, diff=before.diff(after))
     tags = {(text.about.partition("/")[0], text.highlight) for text in picture.texts if text.role == "tag"}
     assert tags == {(first.name, ""), (second.name, "gone")}
+
+
+def test_hosts_below_a_narrow_node_make_the_figure_wider():
+    """Everything lies within the figure, however little the nodes above need."""
+    idle = Node(name="node2", address=ipaddress.ip_address("192.168.59.2"), state="idle", trouble="not started yet")
+    picture = lay_out(topologies.join(topologies.machine(), idle, topologies.outside()))
+    for box in picture.boxes:
+        assert box.x >= 0 and box.x + box.width <= picture.width, box
 
 
 def marked_bridge(diff: topologies.Diff) -> tuple[str, str]:

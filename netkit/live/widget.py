@@ -13,6 +13,7 @@ from netkit.lab.lab import Lab
 from netkit.live.follow import Follower
 from netkit.live.scene import calc_scene
 from netkit.mime import make_bundle
+from netkit.topology.capture import capture
 from netkit.topology.fonts import measure
 from netkit.topology.layout import Picture, calc_layout
 from netkit.topology.model import Topology
@@ -45,15 +46,15 @@ class Page(anywidget.AnyWidget):
 class LiveView(Page):
     """The network of a lab as it changes: see :func:`netkit.live.show.live`.
 
-    ``topology`` is the network as last seen. :meth:`close` ends everything; so do the kernel's end, and the
-    cell that made it when it runs again.
+    ``topology`` is the network as last seen. :meth:`stop` leaves the last picture, :meth:`close` ends everything; so
+    do the kernel's end, and the cell that made it when it runs again.
     """
 
     news = traitlets.Dict().tag(sync=True)
     ended = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, lab: Lab, first: Topology, show: Sequence[str]) -> None:
-        self._show, self.topology = show, first
+        self._lab, self._show, self.topology = lab, show, first
         self._number = 0
         super().__init__(picture=self._draw(first))
         self.follower = Follower(lab, first, self)
@@ -82,8 +83,15 @@ class LiveView(Page):
         """Say why the picture does not follow any longer."""
         self.ended = f"ended: {why}"
 
+    def stop(self) -> None:
+        """Follow no longer: thread and watchers end, the picture stays as the network is now. May be repeated."""
+        self.follower.close()
+        if not self.ended:
+            self.show(capture(lab=self._lab))  # what was still settling when the last event came
+            self.ended = "closed: run the cell again to follow"
+
     def close(self) -> None:
-        """End the view, its thread and its watchers; nothing is left of them. May be repeated."""
+        """End the view and what it shows, its thread and its watchers; nothing is left of them. May be repeated."""
         follower = getattr(self, "follower", None)
         if follower:
             follower.close()

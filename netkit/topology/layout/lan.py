@@ -51,7 +51,7 @@ class LanPainter:
         """Put everything down, with ``hosts`` below; returns the size of the figure."""
         y = bottom + CHIP / 2 + DROP
         widths = [self._calc_host_width(plan) for plan in hosts]
-        x = max([width - EDGE - sum(widths) - EDGE * (len(hosts) - 1), *(at + 2 * EDGE for at in self.passing[-1:] if hosts)])
+        x = max([EDGE, width - EDGE - sum(widths) - EDGE * (len(hosts) - 1), *(at + 2 * EDGE for at in self.passing[-1:] if hosts)])
         lowest = y + TALL
         for plan, wide in zip(hosts, widths, strict=True):
             lowest = max(lowest, self._paint_host(plan, x, y + TALL, wide))
