@@ -96,6 +96,8 @@ def start_sshd(host: Node, directory: Path, *, port: int = 22, path: str = "") -
     # sshd lets nobody into an account whose password is locked, and cannot read the machine's own list of them as an ordinary user:
     # the host's /etc is its own
     host.run("printf 'root:*:19000:0:99999:7:::\\nsshd:*:19000::::::\\n' > /etc/shadow.new && mv -f /etc/shadow.new /etc/shadow")
+    # nor may an ordinary user's lab enter the home directory of the machine's root
+    host.run("sed 's#^\\(root:[^:]*:0:0:[^:]*\\):[^:]*:#\\1:/run:#' /etc/passwd > /etc/passwd.new && mv -f /etc/passwd.new /etc/passwd")
     # bash stays: an sshd that is a child of the first process, as it would be here, believes to be a daemon already
     host.run(f"mkdir -p /run/sshd; {SSHD} -f {config}; exit $?")
 

@@ -27,7 +27,7 @@ SIGNS = (
     (r"Host key verification failed|No .* host key is known", "has a host key nobody here knows: connect once by hand and compare its "
      "fingerprint, or add it to known_hosts (`ssh-keyscan`)"),
     (r"UNPROTECTED PRIVATE KEY|bad permissions", "cannot be entered: the private key can be read by others (`chmod 600 KEY`)"),
-    (r"Permission denied|Too many authentication", "does not let this user in: the key is not the one it expects (`ssh-copy-id` puts it there)"),
+    (r"Permission denied \(|Too many authentication", "does not let this user in: the key is not the one it expects (`ssh-copy-id` puts it there)"),
     (r"sudo: .*(password|tty|not allowed|not in)", "wants a password for sudo: allow it without one (NOPASSWD), or log in as root"),
     (r"python3.*(not found|No such file)", f"has no Python 3: `apt-get install python3` there, {OLDEST[0]}.{OLDEST[1]} or newer"),
     (r"(Python \S+) is too old", f"has a Python that is too old: netkit needs {OLDEST[0]}.{OLDEST[1]} or newer there"),
