@@ -134,16 +134,16 @@ def test_a_lab_opens_in_a_container_as_its_ordinary_user(engine, options):
 
 
 def test_a_lab_opens_in_a_container_as_its_root(engine):
-    """So does the container's root."""
-    command = ["docker", "run", "--rm", "--privileged", "--user", "root", "netkit", ".venv/bin/netkit", "run", "--", "bash", "-c", LOOK]
-    assert _run(engine, command).splitlines() == SEEN
+    """So does the container's root, who becomes it there: `--user root` asks for every capability, which not every machine's root has."""
+    lab = ["sudo", "env", "HOME=/root", ".venv/bin/netkit", "run", "--mode", "root", "--", "bash", "-c", LOOK]
+    assert _run(engine, ["docker", "run", "--rm", "--privileged", "netkit", *lab]).splitlines() == SEEN
 
 
 def test_a_container_that_is_not_privileged_says_why_there_is_no_lab(engine):
     """Without --privileged the container ends with a sentence and a status, and no traceback."""
     said = _beside(engine, "own", "docker run --rm netkit; echo status $?")
     assert "status 2" in said.stdout
-    assert "the lab could not be opened" in said.stderr
+    assert "--privileged" in said.stderr
     assert "Traceback" not in said.stderr
 
 

@@ -72,7 +72,7 @@ def machines(tmp_path_factory) -> Iterator[dict[str, VirtualMachine]]:
             for source, target in ((tree, "/vagrant"), (keys, "/tmp/netkit-keys"), (wheels, "/var/wheels")):
                 machine.send(source, target)
             said = machine.run(
-                "PIP_NO_INDEX=1 PIP_FIND_LINKS=/var/wheels "
+                "PIP_NO_INDEX=1 PIP_FIND_LINKS=/var/wheels PIP_NO_COMPILE=1 "
                 f"/vagrant/tools/provision_machine {machine.name} vagrant /vagrant /tmp/netkit-keys; status=$?; rm -rf /tmp/netkit-keys; exit $status",
                 timeout=3600,
             )

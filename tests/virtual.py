@@ -87,8 +87,8 @@ def find_ports(count: int, kind: socket.SocketKind) -> list[int]:
 
 
 def can_use_kvm() -> bool:
-    """Whether the processor's own virtualisation is to be had; NETKIT_TEST_KVM=0 says no."""
-    return os.environ.get("NETKIT_TEST_KVM") != "0" and os.access("/dev/kvm", os.R_OK | os.W_OK)
+    """Whether the processor's own virtualisation is to be used: asked for with NETKIT_TEST_KVM=1, for within another machine it may hang."""
+    return os.environ.get("NETKIT_TEST_KVM") == "1" and os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
 def start_machines(image: Path, directory: Path) -> list[VirtualMachine]:
@@ -121,11 +121,12 @@ def build_command(image: Path, directory: Path, number: int, ssh: int, forwards:
     credential = "io.systemd.credential.binary:ssh.authorized_keys.root=" + base64.b64encode(public).decode()
     forward = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in ({22: ssh} | forwards).items())
     here, there = lan
+    # without arch-capabilities: a register that KVM within a virtual machine may not be able to set
     words = [
-        "nice",
+        *("nice", "-n", "3"),
         shutil.which("qemu-system-x86_64") or "qemu-system-x86_64",
         *("-name", name, "-machine", "q35", "-m", str(MEMORY), "-smp", "1", "-display", "none", "-serial", "stdio", "-monitor", "none"),
-        *(("-accel", "kvm", "-cpu", "host") if can_use_kvm() else ("-accel", "tcg", "-cpu", "max")),
+        *(("-accel", "kvm", "-cpu", "host,-arch-capabilities") if can_use_kvm() else ("-accel", "tcg", "-cpu", "max")),
         *("-drive", f"file={disk},if=virtio,cache=unsafe"),
         *("-smbios", f"type=11,value={credential}"),
         *("-netdev", f"user,id=nat,restrict=on{forward}", "-device", "virtio-net-pci,netdev=nat"),
