@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from tests.engines import Unavailable, _find_mirror
 
 ROOT = Path(__file__).parent.parent
 BESIDE = ROOT / "tests" / "beside-an-engine"
-GROUP = f"netkit-containers-{os.getpid()}"
+GROUP = f"netkit-containers-{secrets.token_hex(4)}"
 NEEDED = ("debootstrap", "docker", "dockerd", "unshare")
 LOOK = """docker info --format 'node1 {{.Name}} {{.Driver}}'
 netkit on node2 -- docker info --format 'node2 {{.Name}}'
@@ -111,7 +112,7 @@ def _beside(place: Path, network: str, script: str, timeout: float = 300) -> sub
     """Run a script beside the engine; fails with what it said."""
     namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *(["--net"] if network == "own" else [])]
     done = subprocess.run(
-        ["nice", "unshare", *namespaces, str(BESIDE), network, str(place / "data"), GROUP, "bash", "-c", script],
+        ["unshare", *namespaces, str(BESIDE), network, str(place / "data"), GROUP, "bash", "-c", script],
         capture_output=True,
         text=True,
         timeout=timeout,
