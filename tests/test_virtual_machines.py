@@ -96,11 +96,11 @@ def _find_box(place: Path) -> Path:
 
 
 def _find_wheels(place: Path) -> Path:
-    """The Python packages, in the directory named by NETKIT_TEST_WHEELS or downloaded now: the machines have no network."""
+    """The Python packages, in the directory named by NETKIT_TEST_WHEELS or downloaded now for the Python of Debian 12: the machines have no network."""
     if told := os.environ.get("NETKIT_TEST_WHEELS"):
         return Path(told)
     wheels = place / "wheels"
-    download = [sys.executable, "-m", "pip", "download", "-q", "--python-version", "3.11", "--only-binary=:all:", "-d", str(wheels)]
+    download = [sys.executable, "-m", "pip", "download", "-q", "--python-version", "3.11.2", "--only-binary=:all:", "-d", str(wheels)]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = [each for names in project["project"]["optional-dependencies"].values() for each in names if not each.startswith("netkit[")]
     wanted = [*project["build-system"]["requires"], "editables", *project["project"]["dependencies"], *extras]
