@@ -45,6 +45,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
     start = commands.add_parser("start", help="open JupyterLab on the notebooks")
     start.add_argument("--port", type=int, default=8888, help="the port on 127.0.0.1 (default 8888; the next free one if taken)")
+    start.add_argument("--ip", default="127.0.0.1", help="the address to listen on, if not 127.0.0.1: in a container or a virtual machine")
     start.add_argument("--no-browser", action="store_true", help="only print the address")
     start.add_argument("--notebooks", metavar="DIR", help="open the notebooks of this directory instead of the workshop's own")
     start.set_defaults(action=_start)
@@ -113,7 +114,7 @@ def _need_command(options: argparse.Namespace, usage: str) -> list[str]:
 def _start(options: argparse.Namespace) -> int:
     from netkit.server import start_server
 
-    return start_server(options.port, not options.no_browser, options.notebooks)
+    return start_server(options.port, not options.no_browser, options.notebooks, options.ip)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import sys
 
 from netkit.errors import NetkitError
 
 FIRST = "00-start-here.ipynb"
+LOOPBACK = "127.0.0.1"
 
 
-def start_server(port: int, browser: bool, notebooks: str | None = None) -> int:
+def start_server(port: int, browser: bool, notebooks: str | None = None, ip: str = LOOPBACK) -> int:
     """Become JupyterLab, on 127.0.0.1 and with its token, on the workshop's notebooks or another directory.
 
-    Raises NetkitError for a bad port, and for a directory that is none.
+    ``ip`` is the address to listen on. Raises NetkitError for a bad port or address, and for a directory that is none.
     """
+    try:
+        ipaddress.ip_address(ip)
+    except ValueError:
+        raise NetkitError(f"{ip!r} is no IP address to listen on: leave --ip out, and it is {LOOPBACK}") from None
     if not 0 < port < 65536:
         raise NetkitError(f"{port} is no port: use one from 1 to 65535")
     notebooks = os.path.abspath(notebooks) if notebooks else find_notebooks()
     if not os.path.isdir(notebooks):
         raise NetkitError(f"{notebooks} is no directory: name one that holds notebooks, or leave --notebooks out")
-    argv = [sys.executable, "-m", "jupyterlab", *server_arguments(port, browser, notebooks)]
+    argv = [sys.executable, "-m", "jupyterlab", *server_arguments(port, browser, notebooks, ip)]
     os.chdir(notebooks)  # where terminals start
     os.execv(argv[0], argv)
 
@@ -34,11 +40,13 @@ def find_notebooks() -> str:
     return os.getcwd()
 
 
-def server_arguments(port: int, browser: bool, notebooks: str) -> list[str]:
+def server_arguments(port: int, browser: bool, notebooks: str, ip: str = LOOPBACK) -> list[str]:
     """JupyterLab's arguments. Nothing here weakens its token or its origin checks."""
     shell = [sys.executable, "-m", "netkit", "shell", "--of-server"]
     arguments = [
-        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.ip={ip}",
+        # wherever it listens: requests are for the loopback address a person sees, or they are refused
+        "--ServerApp.allow_remote_access=False",
         f"--ServerApp.port={port}",
         f"--ServerApp.root_dir={notebooks}",
         f"--ServerApp.terminado_settings={{'shell_command': {shell!r}}}",

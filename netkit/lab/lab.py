@@ -354,7 +354,7 @@ class Opening:
 REMEDIES = {
     "unshare(0x10000000)": "this machine forbids user namespaces: as root, `sysctl user.max_user_namespaces=15000` "
     "(on Debian also kernel.unprivileged_userns_clone=1, on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0), "
-    "or open the lab as root; in a chroot there are none at all",
+    "or open the lab as root; a container has to be started with --privileged; in a chroot there are none at all",
     "Operation not permitted": "this machine takes the capabilities away from new user namespaces, as Ubuntu's AppArmor profile does: "
     "`netkit doctor` names the ways out",
     "No space left": "free some memory or disk space",
