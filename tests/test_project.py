@@ -15,12 +15,67 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
+# PyPI's names that conda-forge has given to something else or spells otherwise (its feedstocks' recipes)
+CONDA_NAMES = {"docker": "docker-py", "matplotlib": "matplotlib-base", "playwright": "playwright-python"}
+
+
 def test_the_conda_environment_asks_for_what_pyproject_does():
-    """environment.yml names the same packages in the same ranges as pyproject.toml."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = re.findall(r"^\s+- (\S+)$", (ROOT / "environment.yml").read_text(), re.MULTILINE)
-    named = {line for line in lines if re.match(r"[a-z0-9]+[<>=]", line)}
-    assert named == {*project["dependencies"], f"python{project['requires-python']}"}
+    """environment.yml has every package of pyproject.toml, tests and book included, in the same range, and pip for nothing."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = pyproject["project"]
+    asked = [*project["dependencies"], *pyproject["build-system"]["requires"]]
+    asked += [need for needs in project["optional-dependencies"].values() for need in needs if not need.startswith("netkit")]
+    names = {re.match(r"[a-zA-Z0-9_-]+", need)[0]: need for need in asked}
+    expected = {CONDA_NAMES.get(name, name) + need[len(name) :] for name, need in names.items()}
+    listed = re.findall(r"^ +- ([^#\s]+) *(?:#.*)?$", (ROOT / "environment.yml").read_text(), re.MULTILINE)
+    assert set(listed) == {"conda-forge", "pip", f"python{project['requires-python']}", *expected}
+    assert len(listed) == len(set(listed))
+
+
+def _pretend_conda(directory: Path, environment: str = "netkit") -> dict[str, str]:
+    """A prefix that looks like an active conda environment: a virtual environment with conda-meta/, since no conda is to be had here."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
+    (directory / "conda-meta").mkdir()
+    return {**os.environ, "CONDA_PREFIX": str(directory), "CONDA_DEFAULT_ENV": environment}
+
+
+def test_an_active_conda_environment_is_used(machine, tmp_path):
+    """With a conda environment active, its Python is asked to install netkit, .venv is neither made nor touched; base is left alone."""
+    (tmp_path / "tree").mkdir()
+    shutil.copytree(ROOT / "netkit", tmp_path / "tree/netkit", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("workshop", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / "tree")
+    environment = _pretend_conda(tmp_path / "conda")
+    # this environment's packages stand for those conda would have installed
+    site = next((tmp_path / "conda/lib").glob("python3*/site-packages"))
+    ours = Path(pytest.__file__).parent.parent
+    (site / "installed.pth").write_text(f"{ours}\n")
+    pip = [tmp_path / "conda/bin/python", "-m", "pip", "--version"]
+    if subprocess.run(pip, capture_output=True).returncode:
+        pytest.skip("this environment has no pip to lend")
+    done = subprocess.run([tmp_path / "tree/workshop", "setup"], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
+    said = done.stdout + done.stderr
+    assert f"an active conda environment: {tmp_path}/conda" in said
+    assert done.returncode == 0, said
+    assert f"ready: {tmp_path}/conda/bin/netkit is here" in said
+    assert (tmp_path / "conda/share/jupyter/kernels/netkit/kernel.json").exists()
+    where = subprocess.run(
+        [tmp_path / "conda/bin/python", "-P", "-c", "import netkit; print(netkit.__file__)"], capture_output=True, text=True
+    )
+    assert where.stdout.strip() == f"{tmp_path}/tree/netkit/__init__.py"
+    assert not (tmp_path / "tree/.venv").exists()
+
+
+def test_a_conda_environment_with_an_old_python_is_refused(tmp_path):
+    """A conda environment whose Python is too old, or missing, is one sentence that names environment.yml."""
+    environment = _pretend_conda(tmp_path / "conda")
+    for path in (tmp_path / "conda/bin").glob("python*"):
+        path.unlink()
+    (tmp_path / "conda/bin/python").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "conda/bin/python").chmod(0o755)
+    done = subprocess.run([ROOT / "workshop", "setup"], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
+    assert done.returncode == 1
+    assert "older than 3.11" in done.stderr and "environment.yml" in done.stderr
 
 
 def test_importing_netkit_does_nothing():
@@ -60,11 +115,11 @@ def test_nothing_names_this_machine():
 
 def test_setting_up_again_is_quick_and_changes_nothing():
     """./workshop setup on a machine that is set up says so and ends."""
-    before = {path: path.stat().st_mtime_ns for path in (ROOT / ".venv").glob("*")}
+    before = {path: path.stat().st_mtime_ns for path in Path(sys.prefix).glob("*")}
     done = subprocess.run([ROOT / "workshop", "setup"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "ready: .venv/bin/netkit is here" in done.stdout
-    assert {path: path.stat().st_mtime_ns for path in (ROOT / ".venv").glob("*")} == before
+    assert re.search(r"ready: \S+/bin/netkit is here", done.stdout)
+    assert {path: path.stat().st_mtime_ns for path in Path(sys.prefix).glob("*")} == before
 
 
 def test_the_workshop_refuses_what_it_does_not_know():
