@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Sequence
 
+from ipykernel.iostream import OutStream
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
+
+
+# `docker run --detach` of clients before 26.1.1 waits for the container in the background as well, and may get to
+# complain that it was cancelled before it ends: https://github.com/docker/cli/pull/5043. Once in some thousand runs.
+NO_ERROR = re.compile(r'^time="[^"\n]*" level=error msg="error waiting for container: context canceled"\n', re.MULTILINE)
+
+
+class LabStream(OutStream):
+    """What a cell writes, without the one line that older Docker clients write now and then though nothing is wrong."""
+
+    def write(self, string: str) -> int | None:
+        """Pass ``string`` on; returns how many characters were taken, as ``io.TextIOBase.write`` does."""
+        kept = NO_ERROR.sub("", string) if self.name == "stderr" and isinstance(string, str) else string
+        if not kept and string:
+            return len(string)
+        written = super().write(kept)
+        return written if written is None else len(string)
 
 
 class LabKernelApp(IPKernelApp):
@@ -46,6 +65,7 @@ def run_kernel(
     app = LabKernelApp.instance(kernel_class=IPythonKernel)
     app.enter_network = enter_network
     app.log_level = "ERROR"
+    app.outstream_class = f"{__name__}.{LabStream.__name__}"
     app.extensions = ["netkit.notebook", *extensions]
     app.initialize(["-f", connection_file])
     if wait_for_engine():

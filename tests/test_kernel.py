@@ -38,6 +38,14 @@ def test_a_figure_as_a_last_line_is_shown(client):
     assert execute(client, look + "print(sorted(data), data['text/plain'])") == "['image/png', 'text/plain'] <Figure>\n"
 
 
+def test_a_client_that_is_not_waited_for_is_no_error(client):
+    """The line that Docker's older clients write now and then after a good `docker run -d` is left out; all else stays."""
+    line = 'time="2026-01-01T00:00:00Z" level=error msg="error waiting for container: %s"'
+    say = f"%%bash\nprintf '%s\\n' before '{line % 'context canceled'}' '{line % 'no such container'}' after >&2"
+    assert execute(client, say).split("\n") == ["before", line % "no such container", "after", ""]
+    assert execute(client, f"%%bash\nprintf '%s\\n' '{line % 'context canceled'}' >&2") == ""
+
+
 def test_every_thread_that_runs_code_is_in_the_lab(client):
     """The main thread, new threads and ipykernel's subshells see node1's network."""
     look = "import os; print(os.readlink('/proc/thread-self/ns/net') == os.readlink('/proc/1/ns/net'))"
