@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 
+import pytest
+
+from netkit.doctor import ipvs
+from netkit.doctor.features import Feature, try_feature
 from tests.conftest import NETKIT
 
 
@@ -37,3 +42,18 @@ def test_what_the_doctor_lacks_is_really_lacking(lab):
         link = "link eth0" if kind in ("macvlan", "ipvlan") else ""
         done = lab["outside"].run(f"ip link add x0 {link} type {kind} {extra} && ip link delete x0", check=False)
         assert (done.status == 0) == (states[kind] == "ok"), (kind, done.stderr)
+
+
+def test_generic_netlink_families_are_found_by_name():
+    """The kernel's own family has the number that linux/genetlink.h gives it; one that does not exist is "not found"."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, ipvs.NETLINK_GENERIC) as asking:
+        assert ipvs.find_family(asking, "nlctrl") == ipvs.GENL_ID_CTRL
+        with pytest.raises(FileNotFoundError):
+            ipvs.find_family(asking, "no such one")
+
+
+def test_what_a_kernel_has_and_a_lab_may_not_use_has_a_remedy_of_its_own(lab):
+    """A trial that is refused is told apart from one that found nothing: the module is there, loading it helps nobody."""
+    told = {status: try_feature(lab, Feature("x", f"exit {status}", "cost", "load it", refused="a newer kernel")) for status in range(3)}
+    assert [told[status].state for status in (ipvs.ANSWERS, ipvs.HAS_NONE, ipvs.REFUSED)] == ["ok", "lacks", "lacks"]
+    assert (told[ipvs.HAS_NONE].remedy, told[ipvs.REFUSED].remedy) == ("load it", "a newer kernel")

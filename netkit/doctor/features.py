@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass
 
+from netkit.doctor import ipvs
 from netkit.doctor.findings import LACKS, OK, Finding
 from netkit.lab.lab import OpenLab
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A kernel feature: how to try it in a namespace, what a learner misses without it, the remedy."""
+    """A kernel feature: how to try it in a namespace, what a learner misses without it, the remedy.
+
+    ``refused`` is the remedy where the kernel has it, and refuses it to a lab: the trial's status is then 2.
+    """
 
     name: str
     trial: str
     cost: str
     remedy: str
+    refused: str = ""
 
 
 def _module(name: str) -> str:
@@ -40,9 +47,10 @@ FEATURES = (
     ),
     Feature(
         "ip_vs",
-        "test -e /proc/net/ip_vs",
+        f"{shlex.quote(sys.executable)} -m {ipvs.__name__}",
         "a Swarm service's virtual address does not answer; DNSRR and tasks.NAME do (05)",
         _module("ip_vs"),
+        refused="this kernel has it, and refuses it to user namespaces: Linux 6.10 or newer, or two virtual machines (docs/virtual-machines.md)",
     ),
     Feature(
         "esp",
@@ -62,4 +70,5 @@ def try_feature(lab: OpenLab, feature: Feature) -> Finding:
     if tried.status == 0:
         lab["outside"].run("ip link delete t0; nft delete table ip t0", check=False)
         return Finding(feature.name, OK, "this kernel has it")
-    return Finding(feature.name, LACKS, cost=feature.cost, remedy=feature.remedy)
+    refused = feature.refused and tried.status == ipvs.REFUSED
+    return Finding(feature.name, LACKS, cost=feature.cost, remedy=feature.refused if refused else feature.remedy)
