@@ -12,7 +12,6 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
 
-
 # `docker run --detach` of clients before 26.1.1 waits for the container in the background as well, and may get to
 # complain that it was cancelled before it ends: https://github.com/docker/cli/pull/5043. Once in some thousand runs.
 NO_ERROR = re.compile(r'^time="[^"\n]*" level=error msg="error waiting for container: context canceled"\n', re.MULTILINE)

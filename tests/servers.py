@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tests.conftest import NETKIT
 from tests.kernels import wait_for
@@ -50,13 +50,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def open_server(*options: str, environment: dict[str, str] | None = None) -> Iterator[Server]:
-    """`netkit start` with more options, on a free port; it is ended afterwards, politely."""
+def open_server(*options: str, command: Sequence[str] = (NETKIT, "start"), environment: dict[str, str] | None = None) -> Iterator[Server]:
+    """`netkit start`, or another ``command`` that does it, with more options, on a free port; it is ended afterwards, politely."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [NETKIT, "start", "--port", str(port), "--no-browser", *options],
+        [*command, "--port", str(port), "--no-browser", *options],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

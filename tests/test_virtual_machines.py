@@ -131,7 +131,10 @@ for i in 1 2 3 4; do docker exec left curl -s --max-time 3 http://web/; done | s
 
 
 def test_a_services_virtual_address_answers_where_there_is_ipvs(machines):
-    """In a lab on that machine, whose kernel has IPVS, each node's task answers at the service's one virtual address."""
+    """In a lab on a machine whose kernel lets labs use IPVS, each node's task answers at the service's one virtual address."""
+    release = tuple(map(int, machines["node1"].run("uname -r").split(".")[:2]))
+    if release < (6, 10):
+        pytest.skip(f"Linux {release[0]}.{release[1]} refuses IPVS to user namespaces: the machines themselves are asked below")
     said = machines["node1"].run(f".venv/bin/netkit run -- bash -c {shlex.quote(VIP)}", user="vagrant")
     print(said)
     assert "10.0.1." in said

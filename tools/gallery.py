@@ -1,10 +1,11 @@
 """Write docs/gallery: a figure of every kind, from the topologies and captures of the tests. The same bytes each time.
 
-python tools/gallery.py
+.venv/bin/python tools/gallery.py
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,7 @@ TRACES = (
 
 def main() -> None:
     """Draw every case, and the page that shows them."""
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     GALLERY.mkdir(parents=True, exist_ok=True)
     lines = ["# Gallery", "", "Every kind of figure that netkit draws; made by `python tools/gallery.py`.", ""]
     for name, caption, make, options in CASES:
