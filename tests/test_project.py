@@ -101,14 +101,27 @@ def test_the_code_is_clean():
         assert done.returncode == 0, done.stdout
 
 
-def test_nothing_names_this_machine():
-    """No file of the project holds a path or a host of the machine it was written on."""
+def _find_texts() -> dict[str, str]:
+    """Every file of the clone, with what is in it."""
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         pytest.skip("this tree is no clone, or there is no git: its files cannot be listed")
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return {name: (ROOT / name).read_text(errors="replace") for name in names if name and (ROOT / name).is_file()}
+
+
+def test_no_merge_was_left_half_done():
+    """No file has a conflict's marks in it, and the shell can read every script."""
+    for name, text in _find_texts().items():
+        assert not re.search(r"^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE), f"{name} has the marks of a conflict"
+        if re.match(r"#!/bin/(ba)?sh\n", text):
+            done = subprocess.run([text[2 : text.index("\n")], "-n", ROOT / name], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+
+
+def test_nothing_names_this_machine():
+    """No file of the project holds a path or a host of the machine it was written on."""
     home = os.path.expanduser("~")
-    for name in files:
-        text = (ROOT / name).read_text(errors="replace")
+    for name, text in _find_texts().items():
         for forbidden in (str(ROOT) + "/", home + "/"):
             assert not re.search(rf"(?<![\w}}]){re.escape(forbidden)}", text), f"{name} names {forbidden}"
 
