@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from netkit.lab.engine import find_engine
 from netkit.lab.lab import Lab, open_lab
 from netkit.packets.headers import Icmp, Tcp, Udp
 from netkit.trace.model import Trace
@@ -107,6 +111,46 @@ def test_hops_are_what_tcpdump_saw(traced, watching, case):
     for kind in kinds:
         _check(found, seen, kind)
     assert found.is_complete, found.text()
+
+
+@pytest.fixture(scope="module")
+def without_proxy(tmp_path_factory):
+    """A lab whose engine publishes ports by rules alone, and tcpdump everywhere in it."""
+    engine = find_engine(None)
+    place = tmp_path_factory.mktemp("engine")
+    for program in ("containerd", "containerd-shim-runc-v2"):
+        (place / program).symlink_to(shutil.which(program, path=f"{Path(engine.dockerd).parent}:{os.environ['PATH']}"))
+    (place / "dockerd").write_text(f'#!/bin/sh\nexec {engine.dockerd} --userland-proxy=false "$@"\n')
+    (place / "dockerd").chmod(0o755)
+    with open_lab(1, engine=str(place), label="tests") as lab:
+        lab["node1"].run("docker run -d --name web -p 8080:80 busybox httpd -f; docker run -d --name cli busybox sleep 1000")
+        lab["outside"].run("for i in $(seq 250); do curl -s -o /dev/null http://192.168.59.1:8080/ && break; sleep 0.02; done")
+        with witnesses(lab, "port 80 or port 8080") as everywhere:
+            yield lab, everywhere
+
+
+@pytest.mark.parametrize(
+    ("command", "node", "source"),
+    [
+        ("curl -s -o /dev/null http://192.168.59.1:8080/", "outside", "192.168.59.254"),
+        ("curl -s -o /dev/null http://127.0.0.1:8080/", "node1", "172.17.0.1"),
+        ("docker exec cli nc -w1 192.168.59.1 8080 </dev/null", "node1", None),
+        ("docker exec web nc -w1 192.168.59.1 8080 </dev/null", "node1", "172.17.0.1"),
+    ],
+    ids=["from outside", "from the loopback", "from another container", "from itself"],
+)
+def test_without_the_proxy_a_published_port_is_dnat_alone(without_proxy, command, node, source):
+    """With --userland-proxy=false one flow leads to the container, whoever asks: hops as tcpdump saw them, the client's new address told."""
+    lab, everywhere = without_proxy
+    found, seen = _trace_watched(lab, everywhere, command, node)
+    for kind in ("TCP SYN", "TCP SYN ACK"):
+        _check(found, seen, kind)
+    assert found.is_complete
+    assert [each.addresses.destination_port for each in found.flows] == [8080]
+    last = found.flows[0].first.hops[-1]
+    assert (last.namespace, last.addresses.destination_port) == ("container web", 80)
+    assert source in (None, str(last.addresses.source))
+    assert any("-j DNAT" in rule.text for rule in found.flows[0].first.rules)
 
 
 def test_the_resolver_is_seen_before_and_after_nat(traced, watching):
