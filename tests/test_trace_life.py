@@ -12,6 +12,7 @@ import pytest
 
 from netkit.errors import LabError
 from netkit.lab.lab import open_lab
+from netkit.trace.collect.newcomers import Newcomers
 from netkit.trace.run import trace
 from tests.conftest import NETKIT
 
@@ -93,6 +94,53 @@ def test_a_truncated_capture_says_so(small):
     """A command that sends more than a trace holds is told to have been cut off."""
     found = trace("ping -q -c 20 -i 0.01 127.0.0.1", lab=small, node="node1", most=10)
     assert found.truncated and "it ended before the command did" in found.verdict
+
+
+@pytest.mark.parametrize("before", ["", "docker run busybox true; "], ids=["the engine's first", "another"])
+def test_a_container_made_by_the_command_is_seen_from_within(before):
+    """`docker run` as the traced command: the first hop is in the container's own namespace, also where no engine had one before."""
+    with open_lab(1, label="tests") as lab:
+        lab["node1"].run(f"{before}true")
+        found = trace("docker run --name late busybox ping -c1 192.168.59.254", lab=lab, node="node1")
+    places = [(hop.interface, hop.direction) for hop in found.flows[0].first.hops]
+    assert places[0] == ("eth0", "out") and places[-1] == ("eth0", "in") and len(places) == 5, found.text()
+    assert found.flows[0].answer and len(found.flows[0].answer.hops) == 5, found.text()
+    assert found.is_complete
+
+
+def test_a_namespace_that_was_found_too_late_is_told(small):
+    """What was hidden, and in use, before anyone could know of it makes the trace incomplete, and it says so."""
+    node = small["node1"]
+    hide = (
+        "unshare --net sleep 30 >/dev/null 2>&1 </dev/null & p=$!; sleep 0.3; ip link add h0 type veth peer name h1; ip link set h1 netns $p; "
+        "ip address add 10.7.7.1/24 dev h0; ip link set h0 up; nsenter -t $p -n sh -c 'ip address add 10.7.7.2/24 dev h1; ip link set h1 up'; "
+        "ping -c1 10.7.7.2; touch /run/netns/hidden; mount --bind /proc/$p/ns/net /run/netns/hidden; sleep 0.2; ping -c1 10.7.7.2; kill $p"
+    )
+    node.run("mkdir -p /run/netns")
+    try:
+        found = trace(hide, lab=small, node="node1")
+    finally:
+        node.run("umount /run/netns/hidden; rm -f /run/netns/hidden; ip link delete h0; true", check=False)
+    assert found.late and not found.is_complete, found.text()
+    assert "captured in only after its interfaces were there" in found.verdict
+
+
+def test_directories_of_namespaces_need_not_be_there_yet(tmp_path):
+    """A directory that is made later is followed, through those above it; a file in it is news, one elsewhere is none."""
+    wanted = tmp_path / "a" / "b"
+    newcomers = Newcomers((str(wanted),))
+    try:
+        assert not newcomers.read()
+        (tmp_path / "other").mkdir()
+        assert not newcomers.read()
+        wanted.mkdir(parents=True)
+        assert newcomers.read()
+        (tmp_path / "other" / "file").touch()
+        assert not newcomers.read()
+        (wanted / "file").touch()
+        assert newcomers.read() and not newcomers.read()
+    finally:
+        os.close(newcomers.fileno())
 
 
 def test_outside_of_a_lab_it_refuses(small):

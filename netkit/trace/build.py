@@ -29,7 +29,7 @@ def build_trace(
     """
     names = {(each.name, stack.inode): stack.name for each, stack in topology.stacks()}
     sights, sections, notes = [], [], []
-    lost, unheard = 0, 0
+    lost, unheard, late = 0, 0, False
     for host, answer in answers.items():
         for number, place in enumerate(answer["places"]):
             name = names.get((host, place["inode"]), HOST if number == 0 else GONE)
@@ -39,6 +39,9 @@ def build_trace(
             lost, unheard = lost + place["drops"], unheard + place["unheard"]
             if place["trouble"]:
                 notes.append(f"rules of {name} on {host} could not be traced: {place['trouble']}")
+            if place.get("late"):
+                late = True
+                notes.append(f"{name} on {host} was made by the command, and captured in only after its interfaces were there")
     if unheard:
         notes.append("not every report of the packet filter was heard: rules of later packets may be missing")
     sections.sort(key=lambda each: each.stamp)
@@ -50,6 +53,7 @@ def build_trace(
         flows=calc_flows([each for each in sights if isinstance(each, Sight)], sections, topology, begin, end),
         lost=lost,
         truncated=any(answer["truncated"] for answer in answers.values()),
+        late=late,
         questions=tuple(
             each
             for each in calc_questions([each for each in sights if isinstance(each, Asking)], begin)

@@ -182,7 +182,7 @@ class Trace:
 
     ``flows`` are those the command caused, in the order in which they began. ``topology`` is the network they
     crossed. ``lost`` is how many packets were not captured although they passed, ``truncated`` whether the capture ended
-    before the command did. ``questions`` are unanswered ones for neighbours. ``notes`` say what else a reader has to know.
+    before the command did, ``late`` whether it began in a namespace only after that had interfaces. ``questions`` are unanswered ones for neighbours. ``notes`` say what else a reader has to know.
     """
 
     command: str
@@ -192,6 +192,7 @@ class Trace:
     flows: tuple[Flow, ...] = ()
     lost: int = 0
     truncated: bool = False
+    late: bool = False
     questions: tuple[Question, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -203,7 +204,7 @@ class Trace:
     @property
     def is_complete(self) -> bool:
         """Whether nothing was lost or cut off."""
-        return not self.lost and not self.truncated
+        return not self.lost and not self.truncated and not self.late
 
     def rules(self) -> tuple[Rule, ...]:
         """The rules that the told packets met, in order, each once."""

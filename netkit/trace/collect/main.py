@@ -8,7 +8,6 @@ sockets, and a table of the packet filter owned by its socket) ends with this pr
 from __future__ import annotations
 
 import base64
-import ctypes
 import json
 import os
 import resource
@@ -22,10 +21,9 @@ from netkit.topology.collect.netlink import Tables
 from netkit.topology.collect.rules import Listing
 from netkit.trace.collect.frames import Capture
 from netkit.trace.collect.netfilter import Tracer, read_handles
+from netkit.trace.collect.newcomers import Newcomers
 
 TABLE = "netkit-trace"
-WATCHED = "/run/docker/netns"  # where an engine makes namespaces while a command runs
-IN_CREATE, IN_NONBLOCK = 0x100, 0o4000
 BUFFER = 8 << 20  # bytes of each namespace's packet socket
 MOST, MOST_BYTES = 20_000, 48 << 20  # frames and bytes of a capture, before it counts as truncated
 MOST_REPORTS = 8_000  # of rules, in one namespace
@@ -45,19 +43,22 @@ class Place:
         self.reports: list[dict] = []
         self.handles: dict[int, tuple] = {}
         self.links: dict[int, str] = {}
+        self.is_late = False
         setns(self.fd, NEWNET)
         self.capture = Capture(buffer)
         try:
             self.tracer = Tracer(TABLE)
         except OSError as error:
             self.trouble = error.strerror or str(error)
-        self.look()
+        self.was_in_use = any(link["up"] and link["kind"] != "loopback" for link in self.look())
 
-    def look(self) -> None:
-        """Remember the names of the interfaces; the thread is in the namespace."""
+    def look(self) -> list[dict]:
+        """Remember the names of the interfaces, and return what they are; the thread is in the namespace."""
         tables = Tables()
-        self.links |= {link["index"]: link["name"] for link in tables.read_links()}
+        found = tables.read_links()
         tables.close()
+        self.links |= {link["index"]: link["name"] for link in found}
+        return found
 
 
 class Collector:
@@ -69,9 +70,10 @@ class Collector:
         self._places: dict[int, Place] = {}
         self._selector = selectors.DefaultSelector()
         self._count = self._bytes = 0
-        self._truncated = False
-        self._watch = _watch(WATCHED)
+        self._truncated = self._started = False
+        self._newcomers = Newcomers()
         self.find()
+        self._started = True
 
     def find(self) -> None:
         """Begin in every namespace that there is by now."""
@@ -85,6 +87,7 @@ class Collector:
             place = Place(inode, opener, self._buffer)
         except OSError:
             return  # it has vanished since it was found
+        place.is_late = self._started and place.was_in_use  # something may have passed already
         self._places[inode] = place
         self._selector.register(place.capture, selectors.EVENT_READ, lambda: self._hear(place))
         if place.tracer:
@@ -94,8 +97,8 @@ class Collector:
     def run(self) -> bool:
         """Capture until standard input has a line; whether it had one, rather than ended."""
         self._selector.register(0, selectors.EVENT_READ, None)
-        if self._watch >= 0:
-            self._selector.register(self._watch, selectors.EVENT_READ, self._look_again)
+        if self._newcomers.fileno() >= 0:
+            self._selector.register(self._newcomers, selectors.EVENT_READ, self._look_again)
         while True:
             ready = self._selector.select()
             for key, _ in ready:
@@ -115,8 +118,9 @@ class Collector:
                 break
 
     def _look_again(self) -> None:
-        """The engine makes a namespace: first its file, then what is mounted on it."""
-        os.read(self._watch, 4096)
+        """A namespace is made: first its file, then what is mounted on it."""
+        if not self._newcomers.read():
+            return
         known, end = len(self._places), time.monotonic() + 0.05
         while len(self._places) == known and time.monotonic() < end:
             self.find()
@@ -160,21 +164,12 @@ class Collector:
             "drops": place.capture.count_drops(),
             "unheard": place.tracer.lost if place.tracer else 0,
             "trouble": place.trouble,
+            "late": place.is_late,
             "frames": [[*frame[:3], base64.b64encode(frame[3]).decode()] for frame in place.frames],
             "reports": place.reports,
             "handles": read_handles() if place.reports else [],
             "listing": listing.read() if listing else [],
         }
-
-
-def _watch(path: str) -> int:
-    """A descriptor that can be read when a file has appeared in a directory (inotify(7)); -1 if there is none."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.inotify_init1(IN_NONBLOCK | os.O_CLOEXEC)
-    if fd >= 0 and libc.inotify_add_watch(fd, path.encode(), IN_CREATE) < 0:
-        os.close(fd)
-        return -1
-    return fd
 
 
 def main() -> None:
