@@ -140,7 +140,7 @@ def test_directories_of_namespaces_need_not_be_there_yet(tmp_path):
         (wanted / "file").touch()
         assert newcomers.read() and not newcomers.read()
     finally:
-        os.close(newcomers.fileno())
+        newcomers.close()
 
 
 def test_outside_of_a_lab_it_refuses(small):

@@ -31,6 +31,8 @@ def build_trace(
     sights, sections, notes = [], [], []
     lost, unheard, late = 0, 0, False
     for host, answer in answers.items():
+        if answer.get("blind"):
+            notes.append(f"namespaces made on {host} meanwhile could not be heard of (see fs.inotify.max_user_instances)")
         for number, place in enumerate(answer["places"]):
             name = names.get((host, place["inode"]), HOST if number == 0 else GONE)
             records = [calc_sight(host, name, order, record) for order, record in enumerate(place["frames"])]

@@ -8,6 +8,7 @@ sockets, and a table of the packet filter owned by its socket) ends with this pr
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import resource
@@ -71,7 +72,9 @@ class Collector:
         self._selector = selectors.DefaultSelector()
         self._count = self._bytes = 0
         self._truncated = self._started = False
-        self._newcomers = Newcomers()
+        self._newcomers: Newcomers | None = None
+        with contextlib.suppress(OSError):  # without, namespaces made from now on go unseen
+            self._newcomers = Newcomers()
         self.find()
         self._started = True
 
@@ -97,8 +100,8 @@ class Collector:
     def run(self) -> bool:
         """Capture until standard input has a line; whether it had one, rather than ended."""
         self._selector.register(0, selectors.EVENT_READ, None)
-        if self._newcomers.fileno() >= 0:
-            self._selector.register(self._newcomers, selectors.EVENT_READ, self._look_again)
+        for source in self._newcomers.sources if self._newcomers else ():
+            self._selector.register(source, selectors.EVENT_READ, self._look_again)
         while True:
             ready = self._selector.select()
             for key, _ in ready:
@@ -152,7 +155,11 @@ class Collector:
         """Everything; the table is let go before the rules are listed."""
         for place in self._places.values():
             self._release(place)
-        return {"truncated": self._truncated, "places": [self._tell(place) for place in self._places.values()]}
+        return {
+            "truncated": self._truncated,
+            "blind": self._newcomers is None,
+            "places": [self._tell(place) for place in self._places.values()],
+        }
 
     def _tell(self, place: Place) -> dict:
         setns(place.fd, NEWNET)

@@ -1,55 +1,45 @@
-"""Hear of network namespaces that are made while a capture runs, by the files they are mounted on (inotify(7))."""
+"""Hear of network namespaces that are made while a capture runs, by the files they are mounted on."""
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import os
-import struct
-from collections.abc import Iterator
 from itertools import accumulate
 
+from netkit.lab.inside.syscalls import Inotify
+
 DIRECTORIES = ("/run/docker/netns", "/run/netns")  # an engine's, and those of ip-netns(8)
-IN_CREATE, IN_NONBLOCK = 0x100, 0o4000
-EVENT = struct.Struct("@iIII")  # watch, mask, cookie, length of the name that follows
 
 
 class Newcomers:
-    """A descriptor that can be read when a file has appeared in one of some directories, which need not be there yet."""
+    """Files that appear in some directories, which need not be there yet. Wait for each of ``sources``, then read.
+
+    Raises OSError where the kernel gives no instance of inotify (fs.inotify.max_user_instances).
+    """
 
     def __init__(self, directories: tuple[str, ...] = DIRECTORIES) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
         self._directories = directories
-        self._watches: set[int] = set()
-        self._fd = self._libc.inotify_init1(IN_NONBLOCK | os.O_CLOEXEC)
-        if self._fd >= 0:
-            self._follow()
-
-    def fileno(self) -> int:
-        """The descriptor; -1 where the kernel gives none (fs.inotify.max_user_instances)."""
-        return self._fd
+        self._names = {name for each in directories for name in each.split("/") if name}
+        self._files, self._ways = self.sources = (Inotify(), Inotify())
+        self._follow()
 
     def read(self) -> bool:
-        """Whether a file may have appeared in one of the directories, or one of them has."""
-        before = self._watches.copy()
-        heard = set(self._read_events())
-        self._follow()
-        return bool(heard & before) or self._watches != before
+        """Whether a file has appeared in one of the directories, or may have: the directory itself is new."""
+        came = self._ways.read() & self._names
+        if came:
+            self._follow()
+        names = self._files.read()
+        return bool(came) or any(os.path.exists(os.path.join(each, name)) for each in self._directories for name in names)
 
-    def _read_events(self) -> Iterator[int]:
-        try:
-            data = os.read(self._fd, 1 << 16)
-        except BlockingIOError:
-            return
-        while data:
-            watch, _, _, length = EVENT.unpack_from(data)
-            yield watch
-            data = data[EVENT.size + length :]
+    def close(self) -> None:
+        """Stop hearing. May be repeated."""
+        for each in self.sources:
+            each.close()
 
     def _follow(self) -> None:
-        """Watch all directories on the way to each, as far as there are any; those watched already stay so."""
+        """Watch each directory and all those on the way to it, as far as there are any."""
         for directory in self._directories:
-            for path in accumulate(directory.split("/")[1:], "{}/{}".format, initial=""):
-                if path and (watch := self._libc.inotify_add_watch(self._fd, path.encode(), IN_CREATE)) < 0:
-                    break
-                if path == directory:
-                    self._watches.add(watch)
+            with contextlib.suppress(OSError):
+                for path in accumulate(directory.split("/")[1:-1], "{}/{}".format, initial=""):
+                    self._ways.watch(path or "/")
+                self._files.watch(directory)
