@@ -79,7 +79,11 @@ for attempt in range(20):  # a neighbour's state may change between the two
     ours, theirs = netkit.capture(), netkit.capture(lab=Lab())
     if ours == theirs:
         break
+command = "docker exec c1 ping -c1 c2"
+traces = [netkit.trace(command, node="node1"), netkit.trace(command, node="node1", lab=Lab())]
 print(json.dumps({
+    "traces": [trace.text(rules=True) for trace in traces], "complete": traces[0].is_complete,
+    "traced": [node.run("pgrep -c netkit-trace; nft list tables | grep netkit", check=False).stdout for node in lab],
     "repr": repr(lab), "states": lab.states(), "nodes": [node.name for node in lab], "same": ours == theirs, "diff": str(ours.diff(theirs)),
     "containers": [[c.name for c in node.docker.containers.list()] for node in lab],
     "sdk": two.docker.containers.run("busybox", "hostname", remove=True, hostname="by-sdk").decode().strip(),
@@ -91,7 +95,7 @@ print(json.dumps({
 
 
 def test_two_hosts_are_a_lab_like_any_other(hosts):
-    """Commands, the SDK, a swarm of two whose overlay carries a ping, and a capture equal to the one of the lab they are."""
+    """Commands, the SDK, a swarm of two whose overlay carries a ping, and a capture and a trace equal to those of the lab they are."""
     found = read_json(hosts.python(WORK, hosts.write_inventory(outside=True)))
     assert re.fullmatch(
         r"<lab \w{8} of real machines: node1 at local, node2 at root@192.168.59.2, outside at .*; engine .*>", found["repr"]
@@ -99,6 +103,9 @@ def test_two_hosts_are_a_lab_like_any_other(hosts):
     assert found["states"] == {"node1": "ready", "node2": "ready", "outside": "ready"}
     assert found["nodes"] == ["node1", "node2"]
     assert found["same"], found["diff"]
+    assert found["complete"] and found["traces"][0] == found["traces"][1]
+    assert "in VXLAN 4097" in found["traces"][0] and "container c2 on node2" in found["traces"][0]
+    assert found["traced"] == ["0\n", "0\n"]
     assert found["containers"] == [["c1"], ["c2"]]
     assert (found["sdk"], found["status"], found["input"], found["outside"]) == ("by-sdk", 3, "told", "outside")
     assert found["swarm"] == ["manager", "worker"]
