@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +26,9 @@ import psutil
 
 from netkit.lab.discover import find_labs
 from netkit.lab.lab import Lab
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from tests.browsing import NotebookPage, open_workbench
 
 CELL = {

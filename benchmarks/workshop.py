@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import re
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,11 +20,15 @@ import nbformat
 from netkit.lab.lab import Lab, open_lab
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.validating import validate_notebook  # noqa: E402
+
 TARGET, LONGEST = 1.3, 90.0  # times as long as bare, all together; seconds for one notebook
 
 
 def read_commands(path: Path) -> list[tuple[str, str]]:
-    """What a notebook does to its lab: pairs of host and script; ("kill", host) for a machine whose plug is pulled."""
+    """What a notebook does to its lab: pairs of host and script, traced commands included; ("kill", host) for a machine whose plug is pulled."""
     found = []
     for cell in nbformat.read(path, 4).cells:
         if cell.cell_type != "code":
@@ -38,6 +41,8 @@ def read_commands(path: Path) -> list[tuple[str, str]]:
         else:
             lines = cell.source.splitlines()
             found += [("node1", line[1:]) for line in lines if line.startswith("!")]
+            traced = re.findall(r'netkit\.trace\("([^"]*)"(?:, node="(\w+)")?\)', cell.source)
+            found += [(host or "node1", command) for command, host in traced]
             found += [("kill", name) for line in lines for name in re.findall(r'lab\.kill\("(\w+)"\)', line)]
     return found
 
@@ -62,8 +67,7 @@ def _run(lab: Lab, host: str, script: str) -> None:
 def run_nbval(path: Path) -> float:
     """Seconds under nbval, pytest's own start included; a notebook that fails ends the benchmark."""
     begun = time.perf_counter()
-    command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = validate_notebook(path, timeout=600)
     if done.returncode:
         sys.exit(f"{path.name} does not validate:\n{done.stdout[-3000:]}")
     return time.perf_counter() - begun

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.engines import SUITES, Unavailable, get_engine
+from tests.validating import ROOT, validate_notebook
 
-ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"), reverse=True)  # the long ones first
 ENGINES = ("installed", *SUITES)
 AT_ONCE = max(2, min(4, os.cpu_count() or 2))
@@ -23,11 +22,8 @@ LONGEST = 300  # seconds for one notebook, on a machine that is slow and busy wi
 
 
 def _validate(notebook: Path, engine: str) -> subprocess.CompletedProcess[str]:
-    environment = dict(os.environ)
-    if engine != "installed":
-        environment["NETKIT_ENGINE"] = get_engine(engine)
-    command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", str(notebook)]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST)
+    environment = {} if engine == "installed" else {"NETKIT_ENGINE": get_engine(engine)}
+    return validate_notebook(notebook, timeout=LONGEST, environment=environment)
 
 
 @pytest.fixture(scope="module")

@@ -11,20 +11,21 @@ from __future__ import annotations
 
 import argparse
 import random
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.validating import validate_notebook  # noqa: E402
 
 
 def validate(path: Path) -> tuple[Path, float, str]:
     """One run: the notebook, its seconds, and what nbval said if it failed."""
     begun = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = validate_notebook(path, timeout=600)
     return path, time.monotonic() - begun, done.stdout if done.returncode else ""
 
 
