@@ -120,7 +120,8 @@ def test_an_ordinary_user_opens_a_lab_on_a_stock_debian(machines):
 VIP = """docker swarm init --advertise-addr 192.168.59.1 >/dev/null
 netkit on node2 -- docker swarm join --token $(docker swarm join-token -q worker) 192.168.59.1:2377
 docker network create -d overlay --attachable over >/dev/null
-docker run -d --name left --network over toolbox sleep infinity >/dev/null
+docker create --name left --network over toolbox sleep infinity >/dev/null
+for i in $(seq 10); do docker start left >/dev/null && break; sleep 1; done  # an engine waits 20 s to be let into a network
 docker service create -q --detach --no-resolve-image --name web --network over --mode global --hostname '{{.Node.Hostname}}' \
   busybox sh -c 'hostname > /tmp/index.html; httpd -f -h /tmp' >/dev/null
 for i in $(seq 600); do docker service ls --format '{{.Replicas}}' | grep -q 2/2 && break; sleep 0.1; done
@@ -178,15 +179,16 @@ def test_notebook_05_runs_across_the_two_machines(machines):
     """With the machines as its lab, every cell of notebook 05 gives its committed output, but those that pull a real plug."""
     if not (ROOT / "netkit/machines").is_dir():
         pytest.skip("labs of real machines are not in this tree")
-    nbval = ".venv/bin/python -m pytest -q -p no:cacheprovider --noconftest --nbval-cell-timeout=600 notebooks/05-swarm-overlay.ipynb"
+    patience = "--nbval-cell-timeout=600 --nbval-kernel-startup-timeout=600"
+    nbval = f".venv/bin/python -m pytest -v -p no:cacheprovider --noconftest {patience} notebooks/05-swarm-overlay.ipynb"
     said = machines["node1"].run(
         f"cd /home/vagrant/workshop && NETKIT_MACHINES=/etc/netkit/machines.toml {nbval}", check=False, timeout=7200
     )
     print(said[-8000:])
-    failed = re.findall(r"^FAILED .*::Cell (\d+)", said, re.MULTILINE)
+    passed = set(map(int, re.findall(r"::Cell (\d+) PASSED", said)))
     cells = [cell for cell in json.loads((ROOT / "notebooks/05-swarm-overlay.ipynb").read_text())["cells"] if cell["cell_type"] == "code"]
     plug = next(number for number, cell in enumerate(cells) if "lab.kill" in "".join(cell["source"]))
-    assert not [number for number in map(int, failed) if number < plug], said[-3000:]
+    assert plug > 40 and set(range(plug)) <= passed, said[-3000:]
 
 
 def test_jupyterlab_of_node1_is_reached_at_the_loopback(machines):
