@@ -238,6 +238,14 @@ def test_what_docker_does_not_tell_is_found(taken):
     assert node.namespace("host").interface("br-hand").bridge.stp == "kernel"
 
 
+def test_a_namespace_whose_name_begins_with_a_dot_is_hidden():
+    """Another host's namespace that lives on this machine, and a process in it, are not told; one without a dot is."""
+    with open_lab(1) as lab:
+        lab["node1"].run("for each in .other red; do ip netns add $each; ip netns exec $each sleep 60 >/dev/null 2>&1 & done; sleep 0.2")
+        names = [namespace.name for namespace in capture("node1", lab=lab).node("node1").namespaces]
+    assert names == ["host", "netns red"]
+
+
 def test_a_vlan_device_sits_on_its_parent():
     """Its parent and its number are told, also across namespaces."""
     with open_lab(1) as lab:

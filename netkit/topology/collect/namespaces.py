@@ -20,15 +20,20 @@ class Found:
 def find_namespaces(proc: str = "/proc") -> dict[int, Found]:
     """All network namespaces that a mounted file or a process leads to, by inode; the own one first.
 
-    What is held only by a socket or by an interface's number of it cannot be found by anyone.
+    What is held only by a socket or by an interface's number of it cannot be found by anyone. A namespace whose
+    file's name begins with a dot is hidden, as files are: it is another host's that lives on this machine.
     """
     own = os.stat(f"{proc}/self/ns/net").st_ino
     found = {own: Found(own, f"{proc}/self/ns/net")}
-    for inode, path in _read_mounted(proc):
+    mounted = _read_mounted(proc)
+    hidden = {inode for inode, path in mounted if os.path.basename(path).startswith(".")} - {own}
+    for inode, path in mounted:
+        if inode in hidden:
+            continue
         found.setdefault(inode, Found(inode, path)).paths.append(path)
     for pid in sorted(int(name) for name in os.listdir(proc) if name.isdecimal()):
         inode = read_inode(pid, proc)
-        if inode:
+        if inode and inode not in hidden:
             found.setdefault(inode, Found(inode, f"{proc}/{pid}/ns/net")).pids.append(pid)
     return found
 
