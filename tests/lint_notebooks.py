@@ -10,6 +10,8 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from tests.links import find_dead_links
+
 KERNEL = "netkit"
 OPENING = ("What you will do", "What you will learn", "What you need", "How long")
 CLOSING = ("Questions", "In practice", "Further reading")
@@ -17,7 +19,6 @@ MOST_LINES = 15
 MOST_WORDS = 120
 IGNORE_TAG = "nbval-ignore-output"
 REASON = re.compile(r"^# not compared: \S.{10,}", re.MULTILINE)
-LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
 def check_all(notebook: NotebookNode, path: Path) -> list[str]:
@@ -88,10 +89,9 @@ def check_ignored(notebook: NotebookNode) -> list[str]:
 
 
 def check_links(notebook: NotebookNode, path: Path) -> list[str]:
-    """A relative link leads to a file."""
-    targets = [target for cell in _markdown(notebook) for target in LINK.findall(cell.source)]
-    relative = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
-    return [f"its link {target} leads nowhere" for target in relative if not (path.parent / target).exists()]
+    """A link within the project leads to a file, and to a heading that it has."""
+    text = "\n".join(cell.source for cell in _markdown(notebook))
+    return [f"its link {target} leads nowhere" for target in find_dead_links(text, path)]
 
 
 def _code(notebook: NotebookNode) -> list[NotebookNode]:

@@ -34,24 +34,24 @@ HELP = {
     "tools/make_box",
 }
 
-# run by other tests, in these files
+# run by other tests: these
 ELSEWHERE = {
-    "./workshop": "test_readme.py",
-    "./workshop setup": "test_project.py",
-    "./workshop book": "test_book.py",
-    ".venv/bin/netkit start --no-browser": "test_server.py",
-    ".venv/bin/netkit shell": "test_server.py",
-    ".venv/bin/python -m pytest notebooks": "test_validation.py",
-    ".venv/bin/python -m pytest notebooks/02-the-container-network-model.ipynb": "test_validation.py",
-    ".venv/bin/python -m pytest tests/test_lab.py": "test_lab.py",
-    "conda activate netkit": "test_project.py",
-    "netkit run -- netkit on node2 -- docker version": "test_machines.py",
-    "docker build -f .devcontainer/Dockerfile -t netkit .": "test_container.py",
-    "docker run --rm -it --privileged --publish 127.0.0.1:8888:8888 netkit": "test_container.py",
-    "docker run --rm --privileged netkit .venv/bin/netkit doctor": "test_container.py",
-    "tools/provision_machine": "test_virtual_machines.py",
-    "sudo tools/make_box build/netkit.box": "test_virtual_machines.py",
-    "vagrant validate --ignore-provider": "test_virtual_machines.py",
+    "./workshop": "test_readme.py::test_workshop_alone_opens_jupyterlab",
+    "./workshop setup": "test_project.py::test_setting_up_again_is_quick_and_changes_nothing",
+    "./workshop book": "test_book.py::test_the_contents_name_every_notebook",
+    ".venv/bin/netkit start --no-browser": "test_server.py::test_the_server_keeps_its_token_and_to_loopback",
+    ".venv/bin/netkit shell": "test_server.py::test_a_shell_without_a_lab_opens_one",
+    ".venv/bin/python -m pytest notebooks": "test_validation.py::test_a_notebook_validates",
+    ".venv/bin/python -m pytest notebooks/02-the-container-network-model.ipynb": "test_validation.py::test_a_notebook_validates",
+    ".venv/bin/python -m pytest tests/test_lab.py": "test_virtual_machines.py::test_the_suite_passes_there",
+    "conda activate netkit": "test_project.py::test_an_active_conda_environment_is_used",
+    "netkit run -- netkit on node2 -- docker version": "test_machines.py::test_the_commands_find_the_machines",
+    "docker build -f .devcontainer/Dockerfile -t netkit .": "test_container.py::test_a_lab_opens_in_a_container_as_its_ordinary_user",
+    "docker run --rm -it --privileged --publish 127.0.0.1:8888:8888 netkit": "test_container.py::test_jupyterlab_is_reached_at_the_loopback_alone",
+    "docker run --rm --privileged netkit .venv/bin/netkit doctor": "test_container.py::test_the_doctor_knows_a_container",
+    "tools/provision_machine": "test_virtual_machines.py::test_an_ordinary_user_opens_a_lab_on_a_stock_debian",
+    "sudo tools/make_box build/netkit.box": "test_virtual_machines.py::test_an_ordinary_user_opens_a_lab_on_a_stock_debian",
+    "vagrant validate --ignore-provider": "test_virtual_machines.py::test_vagrant_takes_the_vagrantfile",
 }
 
 # not run by any test, and why

@@ -140,6 +140,11 @@ def test_a_lab_opens_in_a_container_as_its_root(engine):
     assert _run(engine, ["docker", "run", "--rm", "--privileged", "netkit", *lab]).splitlines() == SEEN
 
 
+def test_the_doctor_knows_a_container(engine):
+    """In a privileged container `netkit doctor` finds that a lab opens, and how."""
+    assert "✓ lab" in _run(engine, ["docker", "run", "--rm", "--privileged", "netkit", ".venv/bin/netkit", "doctor"])
+
+
 def test_a_container_that_is_not_privileged_says_why_there_is_no_lab(engine):
     """Without --privileged the container ends with a sentence and a status, and no traceback."""
     said = _beside(engine, "own", "docker run --rm netkit; echo status $?")

@@ -118,7 +118,7 @@ def test_the_commands_find_the_machines(hosts):
         hostname; netkit on node2 -- hostname; netkit ps; netkit topology | head -1; ss -Hltn | wc -l; netkit on node2 -- ss -Hltn | wc -l
         script -qec "stty cols 99 rows 44; $PYTHON -c 'import netkit, sys; sys.exit(netkit.lab()[\\"node2\\"].shell([\\"bash\\", \\"-c\\", \\"stty size; exit 5\\"]))'" /dev/null < /dev/null; echo "status $?"
         echo 'netkit on node2 -- hostname; echo not eaten' | bash; echo piped | netkit on node2 -- cat; seq 2 | while read n; do netkit on node2 -- echo line $n; done
-        netkit on outside -- true; netkit on node3 -- true; exit 4"""
+        netkit on node2 -- docker version --format '{{.Server.Os}}'; netkit on outside -- true; netkit on node3 -- true; exit 4"""
     listening = [hosts.lab[name].run("ss -Hltn | wc -l").stdout.strip() for name in NODES]
     done = hosts.netkit("run", "--", "env", f"PYTHON={sys.executable}", "bash", "-c", script, inventory=inventory, check=False)
     lines = done.stdout.replace("\r", "").splitlines()
@@ -127,7 +127,7 @@ def test_the_commands_find_the_machines(hosts):
     assert re.match(r"\w{8}  real  \S+ +\d+m\d\ds +\d+ +run +node1 node2$", lines[3]), lines[3]
     assert lines[4] == "LAN 192.168.59.0/24: node1 192.168.59.1, node2 192.168.59.2"
     assert lines[5:7] == listening
-    assert lines[7:] == ["44 99", "status 5", "node2", "not eaten", "piped", "line 1", "line 2"]
+    assert lines[7:] == ["44 99", "status 5", "node2", "not eaten", "piped", "line 1", "line 2", "linux"]
     assert "there is no outside among these machines" in done.stderr
     assert "this lab has no host 'node3'" in done.stderr
 

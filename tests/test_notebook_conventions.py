@@ -117,11 +117,13 @@ def test_uncompared_outputs_are_few_and_say_why() -> None:
 
 
 def test_a_dead_link_is_noticed(tmp_path: Path) -> None:
-    """Relative links are followed, others are not."""
-    notebook = _notebook(closing="[a](b.ipynb#part) [c](https://example.com/) [d](#here)\n\n" + CLOSING)
-    assert lint.check_links(notebook, tmp_path / "a.ipynb") == ["its link b.ipynb leads nowhere"]
-    (tmp_path / "b.ipynb").touch()
-    assert lint.check_links(notebook, tmp_path / "a.ipynb") == []
+    """Links within the project are followed, to headings too; those to other hosts are not."""
+    closing = "[a](b.md#part) [c](https://example.com/) [d](#further-reading) [e](#here)\n\n" + CLOSING
+    notebook, path = _notebook(closing=closing), tmp_path / "a.ipynb"
+    nbformat.write(notebook, path)
+    assert lint.check_links(notebook, path) == ["its link b.md#part leads nowhere", "its link #here leads nowhere"]
+    (tmp_path / "b.md").write_text("# Part\n")
+    assert lint.check_links(notebook, path) == ["its link #here leads nowhere"]
 
 
 def test_normal_form_is_stable() -> None:

@@ -14,28 +14,25 @@ import socket
 import struct
 import sys
 
+from netkit.topology.collect.netlink import NLM_F_REQUEST, NLMSG_ERROR, pack_attribute, pack_message, unpack_attributes
+
 ANSWERS, HAS_NONE, REFUSED = 0, 1, 2
 
 # linux/netlink.h, linux/genetlink.h, linux/ip_vs.h
 NETLINK_GENERIC = 16
-NLM_F_REQUEST = 1
-NLMSG_ERROR, GENL_ID_CTRL = 2, 16
+GENL_ID_CTRL = 16
 CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 3, 1, 2
 IPVS_CMD_GET_INFO = 15
-MESSAGE, GENERIC, ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=BBH"), struct.Struct("=HH")
+MESSAGE, GENERIC = struct.Struct("=IHHII"), struct.Struct("=BBH")
 
 
 def find_family(asking: socket.socket, name: str) -> int:
     """The number of a generic netlink family; raises OSError (ENOENT) if the kernel has none of that name."""
-    value = name.encode() + b"\0"
-    attribute = ATTRIBUTE.pack(ATTRIBUTE.size + len(value), CTRL_ATTR_FAMILY_NAME) + value
-    answer = _ask(asking, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, attribute)[GENERIC.size :]
-    while answer:
-        size, kind = ATTRIBUTE.unpack_from(answer)
-        if kind == CTRL_ATTR_FAMILY_ID:
-            return struct.unpack_from("=H", answer, ATTRIBUTE.size)[0]
-        answer = answer[_align(size) :]
-    raise OSError(errno.EPROTO, f"the kernel gave no number for the family {name}")
+    answer = _ask(asking, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, pack_attribute(CTRL_ATTR_FAMILY_NAME, name.encode() + b"\0"))
+    found = unpack_attributes(answer, GENERIC.size)
+    if CTRL_ATTR_FAMILY_ID not in found:
+        raise OSError(errno.EPROTO, f"the kernel gave no number for the family {name}")
+    return int.from_bytes(found[CTRL_ATTR_FAMILY_ID], sys.byteorder)
 
 
 def try_ipvs() -> int:
@@ -54,18 +51,13 @@ def try_ipvs() -> int:
 
 def _ask(asking: socket.socket, family: int, command: int, attributes: bytes = b"") -> bytes:
     """What follows the first header of the kernel's answer; raises OSError with the kernel's error."""
-    body = GENERIC.pack(command, 1, 0) + attributes.ljust(_align(len(attributes)), b"\0")
-    asking.send(MESSAGE.pack(MESSAGE.size + len(body), family, NLM_F_REQUEST, 0, 0) + body)
+    asking.send(pack_message(family, NLM_F_REQUEST, GENERIC.pack(command, 1, 0) + attributes))
     answer = asking.recv(1 << 16)
     size, kind, *_ = MESSAGE.unpack_from(answer)
     if kind == NLMSG_ERROR:
         number = -struct.unpack_from("=i", answer, MESSAGE.size)[0]
         raise OSError(number, os.strerror(number))
     return answer[MESSAGE.size : size]
-
-
-def _align(size: int) -> int:
-    return (size + 3) & ~3
 
 
 if __name__ == "__main__":

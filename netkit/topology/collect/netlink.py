@@ -64,7 +64,7 @@ class Tables:
 
     def read_links(self) -> list[dict]:
         """The interfaces: what ip-link(8) prints, with numbers for master, peer and parent."""
-        body = _LINK.pack(0, 0, 0, 0, 0) + _attribute(29, _U32.pack(RTEXT_FILTER_SKIP_STATS))
+        body = _LINK.pack(0, 0, 0, 0, 0) + pack_attribute(29, _U32.pack(RTEXT_FILTER_SKIP_STATS))
         return [_decode_link(data) for data in self._dump(RTM_GETLINK, body)]
 
     def read_addresses(self) -> list[tuple[int, str]]:
@@ -94,11 +94,11 @@ class Tables:
         answers: list[int] = []
         for begin in range(0, len(fds), 64):
             some = fds[begin : begin + 64]
-            body = [b"\0\0\0\0" + _attribute(NETNSA_FD, _U32.pack(fd)) for fd in some]
-            self._socket.send(b"".join(_message(RTM_GETNSID, NLM_F_REQUEST, each) for each in body))
+            body = [b"\0\0\0\0" + pack_attribute(NETNSA_FD, _U32.pack(fd)) for fd in some]
+            self._socket.send(b"".join(pack_message(RTM_GETNSID, NLM_F_REQUEST, each) for each in body))
             while len(answers) < begin + len(some):
                 for kind, _, data in self._receive():
-                    found = {} if kind == NLMSG_ERROR else _attributes(data, 4)
+                    found = {} if kind == NLMSG_ERROR else unpack_attributes(data, 4)
                     answers.append(struct.unpack("=i", found[NETNSA_NSID])[0] if NETNSA_NSID in found else -1)
         return answers
 
@@ -106,7 +106,7 @@ class Tables:
         """Whether the namespace this one knows by a number still exists: one being taken down does not."""
         if number < 0:
             return False
-        self._socket.send(_message(RTM_GETNSID, NLM_F_REQUEST, b"\0\0\0\0" + _attribute(NETNSA_NSID, struct.pack("=i", number))))
+        self._socket.send(pack_message(RTM_GETNSID, NLM_F_REQUEST, b"\0\0\0\0" + pack_attribute(NETNSA_NSID, struct.pack("=i", number))))
         return all(kind != NLMSG_ERROR for kind, _, _ in self._receive())
 
     def _receive(self) -> list[tuple[int, int, bytes]]:
@@ -128,7 +128,7 @@ class Tables:
         return rows
 
     def _dump_once(self, request: int, body: bytes) -> tuple[list[bytes], bool]:
-        self._socket.send(_message(request, NLM_F_REQUEST | NLM_F_DUMP, body))
+        self._socket.send(pack_message(request, NLM_F_REQUEST | NLM_F_DUMP, body))
         rows, whole = [], True
         while True:
             for kind, flags, data in self._receive():
@@ -140,15 +140,18 @@ class Tables:
                 rows.append(data)
 
 
-def _message(kind: int, flags: int, body: bytes) -> bytes:
+def pack_message(kind: int, flags: int, body: bytes) -> bytes:
+    """A message to the kernel: netlink(7)'s header, and what follows it."""
     return _HEADER.pack(16 + len(body), kind, flags, 1, 0) + body
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
+def pack_attribute(kind: int, value: bytes) -> bytes:
+    """One attribute, padded to four bytes (NLA_ALIGNTO in linux/netlink.h)."""
     return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
 
 
-def _attributes(data: bytes, place: int) -> Attributes:
+def unpack_attributes(data: bytes, place: int) -> Attributes:
+    """The attributes from a place (in bytes) to the end: value by number, the last one where one comes twice."""
     found, end, unpack = {}, len(data) - 3, _ATTRIBUTE.unpack_from
     while place < end:
         length, kind = unpack(data, place)
@@ -181,8 +184,8 @@ def _text(data: bytes) -> str:
 
 def _decode_link(data: bytes) -> dict:
     _, device, index, flags, _ = _LINK.unpack_from(data)
-    found = _attributes(data, 16)
-    info = _attributes(found.get(18, b""), 0)
+    found = unpack_attributes(data, 16)
+    info = unpack_attributes(found.get(18, b""), 0)
     kind = _text(info[1]) if 1 in info else ("loopback" if device == ARPHRD_LOOPBACK else "physical")
     link = {
         "name": _text(found[3]),
@@ -197,9 +200,9 @@ def _decode_link(data: bytes) -> dict:
         "nsid": struct.unpack("=i", found[37])[0] if 37 in found else None,
     }
     if kind in DETAILS:
-        link |= DETAILS[kind](_attributes(info.get(2, b""), 0))
+        link |= DETAILS[kind](unpack_attributes(info.get(2, b""), 0))
     if info.get(4, b"")[:6] == b"bridge":
-        port = _attributes(info.get(5, b""), 0)
+        port = unpack_attributes(info.get(5, b""), 0)
         link["port"] = {"state": PORT_STATES[_number(port, 1)], "hairpin": bool(_number(port, 4)), "isolated": bool(_number(port, 33))}
     return link
 
@@ -233,7 +236,7 @@ DETAILS = {
 
 def _decode_address(data: bytes) -> tuple[int, str]:
     _, prefix, _, _, index = _ADDRESS.unpack_from(data)
-    found = _attributes(data, 8)
+    found = unpack_attributes(data, 8)
     raw = found.get(2) or found[1]  # IFA_LOCAL is the own address where IFA_ADDRESS is the peer's
     return index, f"{socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)}/{prefix}"
 
@@ -242,7 +245,7 @@ def _decode_route(data: bytes) -> Iterator[dict]:
     family, length, _, _, table, _, scope, kind, flags = _ROUTE.unpack_from(data)
     if table == RT_TABLE_LOCAL or flags & RTM_F_CLONED:
         return
-    found = _attributes(data, 12)
+    found = unpack_attributes(data, 12)
     anywhere = "0.0.0.0" if family == socket.AF_INET else "::"
     route = {
         "destination": f"{_ip(found.get(1)) or anywhere}/{length}",
@@ -263,7 +266,7 @@ def _decode_hops(found: Attributes) -> Iterator[tuple[Attributes, int]]:
         yield found, _number(found, 4)
     while place < len(several):
         length, _, _, index = _NEXTHOP.unpack_from(several, place)
-        yield _attributes(several[place : place + length], 8), index
+        yield unpack_attributes(several[place : place + length], 8), index
         place += (length + 3) & ~3
 
 
@@ -271,14 +274,14 @@ def _decode_neighbour(data: bytes) -> dict | None:
     _, index, state, _, _ = _NEIGHBOUR.unpack_from(data)
     if state & NUD_NOARP or not state:
         return None
-    found = _attributes(data, 12)
+    found = unpack_attributes(data, 12)
     mac = "" if state & (NUD_FAILED | NUD_INCOMPLETE) else _mac(found.get(2))
     return {"index": index, "address": _ip(found.get(1)), "mac": mac, "state": NEIGHBOUR_STATES.get(state, str(state))}
 
 
 def _decode_forwarding(data: bytes) -> dict:
     _, index, state, flags, _ = _NEIGHBOUR.unpack_from(data)
-    found = _attributes(data, 12)
+    found = unpack_attributes(data, 12)
     return {
         "index": index,
         "mac": _mac(found.get(2)),
