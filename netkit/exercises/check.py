@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from netkit.errors import LabError, NetkitError
@@ -54,14 +54,36 @@ def find_exercise(number: str) -> Exercise:
 
 
 def gather(exercise: Exercise, lab: Lab) -> Evidence:
-    """The lab's topology, and the replies to the exercise's probes, all asked at once.
+    """The lab's topology, and the replies to the exercise's probes, each asked when it is first looked at.
 
-    The topology is taken first: probes send packets, and packets leave traces in tables.
+    The topology is taken first: probes send packets, and packets leave traces in tables. A criterion
+    that is not met ends the judgement, and with it the asking: most mistakes show in the topology
+    already, and nobody waits for the answers of what is not there yet.
     """
-    topology = capture(lab=lab)
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        replies = pool.map(lambda probe: _ask(lab, probe), exercise.probes.values())
-        return Evidence(topology, dict(zip(exercise.probes, replies, strict=True)))
+    return Evidence(capture(lab=lab), Replies(lab, exercise.probes))
+
+
+class Replies(Mapping[str, Reply]):
+    """Replies by the names of their probes; one that is looked at for the first time is asked for then, and kept."""
+
+    def __init__(self, lab: Lab, probes: Mapping[str, Probe]) -> None:
+        self._lab = lab
+        self._probes = probes
+        self._known: dict[str, Reply] = {}
+
+    def __getitem__(self, name: str) -> Reply:
+        if name not in self._known:
+            self._known[name] = _ask(self._lab, self._probes[name])
+        return self._known[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._probes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._probes)
+
+    def __len__(self) -> int:
+        return len(self._probes)
 
 
 def _ask(lab: Lab, probe: Probe) -> Reply:
