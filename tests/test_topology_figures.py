@@ -167,6 +167,13 @@ def test_shared_stacks_are_drawn_shared():
     assert contains(boxes["node1/host"], boxes["node1/container probe"])
 
 
+def test_those_whose_owner_has_begun_anew_are_drawn_as_left_behind():
+    """The stack that is left of it says so, instead of being called a process's."""
+    words = said(lay_out(topologies.left_behind()))
+    assert "its owner has left" in words
+    assert "process" not in words
+
+
 def contains(outer: Box, inner: Box) -> bool:
     across = outer.x <= inner.x and inner.x + inner.width <= outer.x + outer.width
     return across and outer.y <= inner.y and inner.y + inner.height <= outer.y + outer.height

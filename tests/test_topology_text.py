@@ -65,6 +65,13 @@ def test_the_modes_of_containers_are_told():
     assert MODES in to_text(topologies.modes())
 
 
+def test_those_whose_owner_has_begun_anew_are_told_as_left_behind():
+    """Containers that shared another's namespace, which it has left, are not told as sharing that of some process."""
+    text = to_text(topologies.left_behind())
+    assert "  container web: in a network namespace that its container has left" in text.splitlines()
+    assert "process" not in text
+
+
 @pytest.mark.parametrize(
     ("example", "line"),
     [

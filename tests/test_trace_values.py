@@ -29,16 +29,27 @@ CAPTURES = Path(__file__).parent / "captures"
 ENGINES = ("", "26.1", "28.5")
 
 
-def load(name: str, drops: int = 0) -> Trace:
-    """A frozen capture, put together anew; ``drops`` are packets said to have been lost."""
+def read(name: str) -> dict:
+    """A frozen capture, unpacked."""
     data = json.loads(gzip.decompress((CAPTURES / f"{name}.json.gz").read_bytes()))
     for answer in data["answers"].values():
         for place in answer["places"]:
             place["frames"] = [(*frame[:3], base64.b64decode(frame[3])) for frame in place["frames"]]
-    next(iter(data["answers"].values()))["places"][0]["drops"] += drops
+    return data
+
+
+def build(data: dict) -> Trace:
+    """The trace of a capture."""
     output = Output(status=data["status"], stdout=data["stdout"], stderr=data["stderr"])
     topology = Topology.from_json(data["topology"])
     return build_trace(data["command"], data["node"], output, data["answers"], topology, data["begin"], data["end"])
+
+
+def load(name: str, drops: int = 0) -> Trace:
+    """A frozen capture, put together anew; ``drops`` are packets said to have been lost."""
+    data = read(name)
+    next(iter(data["answers"].values()))["places"][0]["drops"] += drops
+    return build(data)
 
 
 frozen = cache(load)
@@ -195,3 +206,38 @@ def test_a_notebook_gets_figure_and_text():
     data, metadata = frozen("dropped")._repr_mimebundle_()
     assert data["text/plain"] == DROPPED == repr(frozen("dropped"))
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG") and metadata["image/png"]["alt"] == DROPPED
+
+
+def skew(name: str, node: str, by: int, asked: tuple[int, int]) -> Trace:
+    """A frozen capture as it were if the clock of a host had been ``by`` ns ahead, and that host had been asked for the time."""
+    data = read(name)
+    answer = data["answers"][node]
+    for place in answer["places"]:
+        place["frames"] = [(interface, kind, stamp + by, frame) for interface, kind, stamp, frame in place["frames"]]
+        place["reports"] = [report | {"stamp": report["stamp"] + by} for report in place["reports"]]
+    answer["clock"] = asked
+    return build(data)
+
+
+@pytest.mark.parametrize("by", [-3_000_000_000, -900_000, -20_000, 0, 20_000, 900_000, 3_000_000_000], ids=lambda by: f"{by} ns")
+def test_clocks_that_differ_change_nothing(by):
+    """Between hosts whose clocks differ, by microseconds or seconds, a packet's hops are told in the order of its way."""
+    asked = (by - 800_000, by + 700_000)  # the answer was on its way that long
+    skewed, true = skew("overlay", "node2", by, asked), frozen("overlay")
+    assert skewed.text() == true.text()
+    for packet, other in zip(skewed.packets, true.packets, strict=True):
+        assert [hop.place for hop in packet.hops] == [hop.place for hop in other.hops]
+        assert all(abs(hop.time - twin.time) < 200 for hop, twin in zip(packet.hops, other.hops, strict=True))
+        assert all(one.time <= two.time for one, two in pairwise(packet.hops))
+
+
+def test_a_clock_that_was_set_meanwhile_does_not_matter():
+    """If a host's time was set between its packets and the question, the packets are believed."""
+    assert skew("overlay", "node2", 5_000_000_000, (0, 1_000_000)).text() == frozen("overlay").text()
+
+
+def test_one_clock_is_left_alone():
+    """On one machine the answer's bounds hold 0, and every stamp stays as the kernel gave it."""
+    assert [hop.stamp for packet in skew("overlay", "node2", 0, (-90_000, 80_000)).packets for hop in packet.hops] == [
+        hop.stamp for packet in frozen("overlay").packets for hop in packet.hops
+    ]

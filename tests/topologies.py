@@ -222,6 +222,11 @@ def empty() -> Topology:
     return Topology()
 
 
+def left_behind() -> Topology:
+    """A container that shared another's stack, and did not follow when that one began anew."""
+    return join(machine().run("pause", "bridge").run("sleep", kind="process").add("web", "container:pause", "process sleep"))
+
+
 def bare() -> Topology:
     """A fresh lab: two nodes with docker0, and nothing running."""
     return join(machine(1), machine(2), outside())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from netkit.topology.model import HOST, Topology
+from netkit.trace.clocks import calc_offsets
 from netkit.trace.model import Output, Trace
 from netkit.trace.recognise import calc_flows, calc_questions
 from netkit.trace.reports import calc_sections
@@ -46,7 +48,10 @@ def build_trace(
                 notes.append(f"{name} on {host} was made by the command, and captured in only after its interfaces were there")
     if unheard:
         notes.append("not every report of the packet filter was heard: rules of later packets may be missing")
-    sections.sort(key=lambda each: each.stamp)
+    asked = {host: answer.get("clock", (0, 0)) for host, answer in answers.items()}
+    offsets = calc_offsets([each for each in sights if isinstance(each, Sight)], asked, topology)
+    sights = [_set_clock(each, offsets) for each in sights]
+    sections = sorted((_set_clock(each, offsets) for each in sections), key=lambda each: each.stamp)
     return Trace(
         command=command,
         node=node,
@@ -63,3 +68,8 @@ def build_trace(
         ),
         notes=tuple(notes),
     )
+
+
+def _set_clock(seen, offsets: dict[str, int]):
+    """What was seen on a host, by the clock of whoever asked."""
+    return replace(seen, stamp=seen.stamp - offsets[seen.node]) if offsets[seen.node] else seen

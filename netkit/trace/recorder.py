@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from netkit.errors import LabError
 from netkit.lab.lab import Node as Host
 from netkit.topology.helper import Helper
+from netkit.trace.collect.main import CLOCK
 
 PATIENCE = 30.0  # seconds for a host to begin, and to tell what it has captured
 COLLECT = "netkit.trace.collect.main"
+CLOCK_QUESTIONS = 3  # the quickest answer says most
 
 
 class Recorder(Helper):
@@ -29,6 +31,16 @@ class Recorder(Helper):
         """Wait until it captures; raises LabError."""
         if self._read_line() != "ready":
             raise LabError(f"no trace on {self.name}: its collector did not begin")
+
+    def ask_clock(self) -> tuple[int, int]:
+        """By how much the host's clock is ahead of ours, at least and at most, in ns; raises LabError."""
+        bounds = []
+        for _ in range(CLOCK_QUESTIONS):
+            asked = time.time_ns()
+            os.write(self.stdin, CLOCK)
+            there = int(self._read_line())
+            bounds.append((there - time.time_ns(), there - asked))
+        return min(bounds, key=lambda each: each[1] - each[0])
 
     def finish(self) -> dict:
         """What was captured; raises LabError."""

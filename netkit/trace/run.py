@@ -15,7 +15,7 @@ from netkit.topology.capture import UP, capture
 from netkit.topology.model import Topology
 from netkit.trace.build import build_trace
 from netkit.trace.model import Output, Trace
-from netkit.trace.recorder import record
+from netkit.trace.recorder import Recorder, record
 
 MARGIN = 0.01  # seconds of capture before the command: what talks then is not the command's
 
@@ -54,7 +54,7 @@ def trace(
             status = remote.stream(host.transport, command, nothing.fileno(), *(each.add for each in (out, err)), os.getcwd(), {}, timeout)
         end = time.time_ns()
         with ThreadPoolExecutor(len(recorders)) as pool:
-            answers = dict(zip((each.name for each in recorders), pool.map(lambda each: _unpack(each.finish()), recorders), strict=True))
+            answers = dict(zip((each.name for each in recorders), pool.map(_finish, recorders), strict=True))
     output = Output(status=status, stdout=out.text(), stderr=err.text())
     after = capture(lab=lab)
     return build_trace(remote.to_text(command), host.name, output, answers, _join(before, after), begin, end, _find_waiting(before))
@@ -76,7 +76,9 @@ class _Kept:
         return b"".join(self._parts).decode(errors="replace")
 
 
-def _unpack(answer: dict) -> dict:
+def _finish(recorder: Recorder) -> dict:
+    clock = recorder.ask_clock()
+    answer = recorder.finish() | {"clock": clock}
     for place in answer["places"]:
         place["frames"] = [(name, kind, stamp, base64.b64decode(data)) for name, kind, stamp, data in place["frames"]]
     return answer

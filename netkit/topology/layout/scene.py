@@ -155,6 +155,8 @@ class _Found:
 
 
 def _calc_item_caption(namespace: NetworkNamespace, tenants: list[Container], wired: bool) -> str:
+    if namespace.kind == "process" and tenants:
+        return "its owner has left"
     if namespace.kind != "container":
         return CAPTIONS.get(namespace.kind, namespace.kind)
     if len(tenants) > 1:

@@ -110,8 +110,12 @@ def _tell_container(node: Node, container: Container, telling: Telling) -> list[
     words = [] if container.state == "running" else [plain(container.state)]
     stack = container.sandbox.namespace if container.sandbox else ""
     own = stack == f"container {container.name}"
-    namespace = node.namespace(stack) if own else None
-    words += _tell_mode(container, stack, own)
+    held = node.namespace(stack)
+    namespace = held if own else None
+    # named after whichever process is in it: its own container has begun anew, or ended
+    words += (
+        ["in a network namespace that its container has left"] if held and held.kind == "process" else _tell_mode(container, stack, own)
+    )
     lines = []
     if namespace:
         words += tell_way_out(namespace)

@@ -1,6 +1,7 @@
 """Capture on one machine, in all its network namespaces, until a line comes; then tell all as JSON.
 
-Standard output gets "ready" when everything is being captured, and one line of JSON at the end. When standard input
+Standard output gets "ready" when everything is being captured, this machine's time (ns since 1970) for each line
+"clock", and one line of JSON at the end. When standard input
 ends without a line, whoever asked has gone: everything is let go at once. What is made in the kernel (packet
 sockets, and a table of the packet filter owned by its socket) ends with this process, however it ends.
 """
@@ -25,6 +26,7 @@ from netkit.trace.collect.netfilter import Tracer, read_handles
 from netkit.trace.collect.newcomers import Newcomers
 
 TABLE = "netkit-trace"
+CLOCK = b"clock\n"  # the line that asks what time it is here
 BUFFER = 8 << 20  # bytes of each namespace's packet socket
 MOST, MOST_BYTES = 20_000, 48 << 20  # frames and bytes of a capture, before it counts as truncated
 MOST_REPORTS = 8_000  # of rules, in one namespace
@@ -98,7 +100,7 @@ class Collector:
             self._selector.register(tracer, selectors.EVENT_READ, lambda: self._note(place, tracer))
 
     def run(self) -> bool:
-        """Capture until standard input has a line; whether it had one, rather than ended."""
+        """Capture until standard input has a line that does not ask for the time; whether it had one, rather than ended."""
         self._selector.register(0, selectors.EVENT_READ, None)
         for source in self._newcomers.sources if self._newcomers else ():
             self._selector.register(source, selectors.EVENT_READ, self._look_again)
@@ -108,7 +110,11 @@ class Collector:
                 if key.data:
                     key.data()
             if any(key.fd == 0 for key, _ in ready):
-                return bool(os.read(0, 4096))
+                line = os.read(0, 4096)
+                if line != CLOCK:
+                    return bool(line)
+                sys.stdout.write(f"{time.time_ns()}\n")
+                sys.stdout.flush()
 
     def finish(self) -> None:
         """Hear what is still on its way."""
