@@ -9,7 +9,7 @@ from netkit.topology.model import HOST, Topology
 from netkit.trace.clocks import calc_offsets
 from netkit.trace.model import Output, Trace
 from netkit.trace.recognise import calc_flows, calc_questions
-from netkit.trace.reports import calc_sections
+from netkit.trace.reports import Section, calc_sections
 from netkit.trace.sights import Asking, Sight, calc_sight
 
 GONE = "a namespace that is gone"
@@ -70,6 +70,6 @@ def build_trace(
     )
 
 
-def _set_clock(seen, offsets: dict[str, int]):
+def _set_clock(seen: Sight | Asking | Section, offsets: dict[str, int]) -> Sight | Asking | Section:
     """What was seen on a host, by the clock of whoever asked."""
     return replace(seen, stamp=seen.stamp - offsets[seen.node]) if offsets[seen.node] else seen
