@@ -10,6 +10,7 @@ import time
 import pytest
 
 from netkit.lab.lab import open_lab
+from netkit.machines.inside import closing
 from tests.hosts import Hosts, prepare_hosts, read_json, start_sshd, stop_sshd
 
 NODES = ("node1", "node2")
@@ -197,6 +198,25 @@ two.run("docker ps -aq | xargs docker rm -f", check=False)
     )
     assert listed.stdout.split() == ["meanwhile", "theirs", "bridge", "host", "meanwhile", "none", "theirs", "ours", "theirs", "1"]
     two.run("docker rm -f theirs meanwhile; docker network rm theirs meanwhile; docker volume rm theirs ours")
+
+
+def test_an_engine_that_fails_to_leave_its_swarm_is_asked_again(monkeypatch):
+    """A slow engine's first refusal is not the end of it; one that goes on refusing is told of."""
+    answers = []
+
+    def ask(method, path):
+        if answers.pop():
+            raise closing.api.Refusal("context deadline exceeded", 500)
+
+    monkeypatch.setattr(closing.api, "ask", ask)
+    monkeypatch.setattr(closing, "read_swarm", lambda: {"active": True})
+    monkeypatch.setattr(closing.time, "sleep", lambda seconds: None)
+    answers[:] = [False, True, True]
+    closing._leave_swarm()
+    assert not answers
+    answers[:] = [True] * closing.LEAVES
+    with pytest.raises(closing.api.Refusal, match="deadline"):
+        closing._leave_swarm()
 
 
 def test_a_swarm_that_others_use_by_now_stays(hosts):

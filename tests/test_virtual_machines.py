@@ -192,7 +192,7 @@ def test_notebook_05_runs_across_the_two_machines(machines):
     if not (ROOT / "netkit/machines").is_dir():
         pytest.skip("labs of real machines are not in this tree")
     patience = "--nbval-cell-timeout=600 --nbval-kernel-startup-timeout=600 --nbval-sanitize-with=/tmp/sanitize.cfg"
-    nbval = f".venv/bin/python -m pytest -v -p no:cacheprovider --noconftest {patience} notebooks/05-swarm-overlay.ipynb"
+    nbval = f".venv/bin/python -m pytest -vv -p no:cacheprovider --noconftest {patience} notebooks/05-swarm-overlay.ipynb"
     rules = f"(cat tests/sanitize.cfg; echo {shlex.quote(OTHER_CARDS)}) >/tmp/sanitize.cfg"
     said = machines["node1"].run(
         f"cd /home/vagrant/workshop && {rules} && NETKIT_MACHINES=/etc/netkit/machines.toml {nbval}", check=False, timeout=7200

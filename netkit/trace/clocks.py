@@ -21,12 +21,15 @@ Interval = tuple[int, int]  # ns, both ends included
 def calc_offsets(sights: Iterable[Sight], asked: Mapping[str, Interval], topology: Topology) -> dict[str, int]:
     """By how much each host's clock is ahead of that of whoever asked, in ns; 0 wherever nothing proves otherwise.
 
-    ``asked`` are the bounds by asking each host; a host whose clock is known best is taken first, and
-    packets from and to it narrow down the others.
+    ``asked`` are the bounds by asking each host, one number twice where it is known; a host whose clock is known
+    best is taken first, and packets from and to it narrow down the others.
     """
+    known = {host: low for host, (low, high) in asked.items() if low == high}
+    if len(known) == len(asked):
+        return known
     crossings = list(_find_crossings(sights, topology))
-    offsets: dict[str, int] = {}
-    for host in sorted(asked, key=lambda name: asked[name][1] - asked[name][0]):
+    offsets = dict(known)
+    for host in sorted(asked.keys() - known, key=lambda name: (asked[name][1] - asked[name][0], name)):
         offsets[host] = _choose(asked[host], _calc_bounds(host, crossings, offsets))
     return offsets
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from netkit.errors import LabError
 from netkit.lab.lab import Node as Host
 from netkit.topology.helper import Helper
-from netkit.trace.collect.main import CLOCK
+from netkit.trace.collect.main import CLOCK, read_boot
 
 PATIENCE = 30.0  # seconds for a host to begin, and to tell what it has captured
 COLLECT = "netkit.trace.collect.main"
@@ -25,28 +25,35 @@ class Recorder(Helper):
     def __init__(self, host: Host, buffer: int | None, most: int | None) -> None:
         self.name = host.name
         self._heard = b""
+        self._boot = ""
         super().__init__(host.transport, COLLECT, [str(number or 0) for number in (buffer, most)])
 
     def wait_ready(self) -> None:
         """Wait until it captures; raises LabError."""
-        if self._read_line() != "ready":
+        word, _, self._boot = self._read_line().partition(" ")
+        if word != "ready":
             raise LabError(f"no trace on {self.name}: its collector did not begin")
 
     def ask_clock(self) -> tuple[int, int]:
-        """By how much the host's clock is ahead of ours, at least and at most, in ns; raises LabError."""
+        """By how much the host's clock is ahead of ours, at least and at most, in ns: not at all on one machine; raises LabError."""
+        if self._boot and self._boot == read_boot():
+            return 0, 0
         bounds = []
         for _ in range(CLOCK_QUESTIONS):
             asked = time.time_ns()
-            os.write(self.stdin, CLOCK)
+            self._say(CLOCK)
             there = int(self._read_line())
-            bounds.append((there - time.time_ns(), there - asked))
+            bounds.append(tuple(sorted((there - time.time_ns(), there - asked))))  # our own clock may be set meanwhile
         return min(bounds, key=lambda each: each[1] - each[0])
 
     def finish(self) -> dict:
         """What was captured; raises LabError."""
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self.stdin, b"stop\n")
+        self._say(b"stop\n")
         return json.loads(self._read_line())
+
+    def _say(self, line: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # what has become of it is told by reading
+            os.write(self.stdin, line)
 
     def _read_line(self) -> str:
         parts, deadline = [self._heard], time.monotonic() + PATIENCE

@@ -19,6 +19,7 @@ from netkit.machines.inside.ledger import GATEWAY, Ledger, read_swarm
 
 VARIABLE = "NETKIT_LAB_ID"  # in the environment of every command that a lab runs here
 PATIENCE = 10.0  # seconds for what is in use just now to be let go
+LEAVES = 5  # times an engine is asked to leave its swarm
 MADE_BY_ENGINE = ("veth", "br-", "docker", "vxlan")  # interfaces that come and go with containers and networks
 
 
@@ -70,7 +71,7 @@ def _leave_or_clear(ledger: Ledger) -> list[str]:
     if swarm["node"] == ledger.facts["swarm"] or (ledger.facts["tried"] and not ledger.facts["swarm"]):
         if not strangers:
             _remove_containers(ledger.lab)  # an engine that leaves waits for those in its networks
-            api.ask("POST", "/swarm/leave?force=1")
+            _leave_swarm()
             ledger.note(swarm="", tried=False)
             return []
         kept = [f"it stays in the swarm this lab made, for somebody else uses that by now: {', '.join(strangers)}"]
@@ -81,6 +82,20 @@ def _leave_or_clear(ledger: Ledger) -> list[str]:
             if api.service_labels(service["Spec"]).get(api.LABEL) == ledger.lab:
                 _try("DELETE", f"/services/{service['ID']}")
     return kept
+
+
+def _leave_swarm() -> None:
+    """Leave, and ask again where a slow engine gave up on its own networks ("context deadline exceeded"); raises Refusal."""
+    for left in reversed(range(LEAVES)):
+        try:
+            api.ask("POST", "/swarm/leave?force=1")
+            return
+        except api.Refusal:
+            if not read_swarm()["active"]:
+                return
+            if not left:
+                raise
+            time.sleep(1)
 
 
 def _find_strangers(ledger: Ledger) -> list[str]:

@@ -1,7 +1,7 @@
 """Capture on one machine, in all its network namespaces, until a line comes; then tell all as JSON.
 
-Standard output gets "ready" when everything is being captured, this machine's time (ns since 1970) for each line
-"clock", and one line of JSON at the end. When standard input
+Standard output gets "ready" and the kernel's boot id when everything is being captured, this machine's time (ns since
+1970) for each line "clock", and one line of JSON at the end. When standard input
 ends without a line, whoever asked has gone: everything is let go at once. What is made in the kernel (packet
 sockets, and a table of the packet filter owned by its socket) ends with this process, however it ends.
 """
@@ -185,6 +185,13 @@ class Collector:
         }
 
 
+def read_boot() -> str:
+    """Which run of a kernel this is (random(4)): within one there is one clock, whatever the namespace; "" if that is hidden."""
+    with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
+    return ""
+
+
 def main() -> None:
     """Serve one capture; arguments: the size of the packet sockets' buffers in bytes, and how many frames are kept; 0 for the usual."""
     set_process_name("netkit-trace")
@@ -192,7 +199,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     buffer, most = (int(word) for word in sys.argv[1:3])
     collector = Collector(buffer or BUFFER, most or MOST)
-    sys.stdout.write("ready\n")
+    sys.stdout.write(f"ready {read_boot()}\n")
     sys.stdout.flush()
     if not collector.run():
         return
