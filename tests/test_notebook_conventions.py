@@ -118,7 +118,7 @@ def test_uncompared_outputs_are_few_and_say_why() -> None:
 
 def test_a_dead_link_is_noticed(tmp_path: Path) -> None:
     """Links within the project are followed, to headings too; those to other hosts are not."""
-    closing = "[a](b.md#part) [c](https://example.com/) [d](#further-reading) [e](#here)\n\n" + CLOSING
+    closing = "[a](b.md#part) [c](https://example.com/) [d](#Further-reading) [e](#here)\n\n" + CLOSING
     notebook, path = _notebook(closing=closing), tmp_path / "a.ipynb"
     nbformat.write(notebook, path)
     assert lint.check_links(notebook, path) == ["its link b.md#part leads nowhere", "its link #here leads nowhere"]
