@@ -1,6 +1,6 @@
 """How soon a change is in the picture, and what following costs: one table.
 
-    .venv/bin/python benchmarks/live.py [--rounds N] [--rest SECONDS]
+    .venv/bin/python benchmarks/live.py [--rounds N] [--rest SECONDS] [--turns N]
 
 A notebook with ``netkit.live()`` is open in JupyterLab, served by ``netkit start``, in a headless Chromium. From
 a process beside it, containers are connected to a network and disconnected. Latency is the time from the
@@ -9,7 +9,7 @@ MutationObserver in the page writes the time down. The parts of it are told, too
 and what the same command takes to be in a capture.
 
 Processor time is that of the watchers, of the kernel and of the page's renderer, over some seconds in which
-nothing changes. Bursts are addresses that come and go on a bridge of node1 by ``ip -batch``: two kernel events each.
+nothing changes, in turns with a view and without one. Bursts are addresses that come and go on a bridge of node1 by ``ip -batch``: two kernel events each.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=20, help="containers connected and disconnected")
-    parser.add_argument("--rest", type=float, default=10.0, help="seconds of rest")
+    parser.add_argument("--rest", type=float, default=10.0, help="seconds of rest in a turn")
+    parser.add_argument("--turns", type=int, default=5, help="at rest, with a view and without one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / NAME
@@ -72,7 +73,7 @@ def main() -> None:
             page.page.locator(".netkit-live .nk-svg").wait_for()
             (lab,) = (lab for lab in find_labs() if lab.id not in known and lab.facts["label"].endswith(NAME))
             _print(("latency", *_measure_latency(lab, page, options.rounds)))
-            _print(("at rest", *_measure_rest(lab, page, options.rest)))
+            _print(("at rest", *_measure_rest(lab, page, options.rest, options.turns)))
             _print(("1,000 events", *_measure_burst(lab, page, 1000)))
             _print(("10,000 events", *_measure_burst(lab, page, 10_000)))
             complaints = page.complaints
@@ -143,24 +144,34 @@ def _spend(processes: list[psutil.Process]) -> float:
     return sum(sum(each.cpu_times()[:2]) for each in processes)
 
 
-def _measure_rest(lab: Lab, page: NotebookPage, seconds: float) -> list[str]:
+def _measure_rest(lab: Lab, page: NotebookPage, seconds: float, turns: int) -> list[str]:
+    """In turns with and without a view: a page without one has something to do as well, and not always as much."""
+    with_view, without = [], []
+    for _ in range(turns):
+        with_view.append(_spend_at_rest(_find_processes(lab), page, seconds))
+        page.type_cell("view.close()")
+        # the watchers are gone with the view: what is left is the kernel, the collectors and the page
+        without.append(_spend_at_rest(_find_processes(lab), page, seconds))
+        page.run_cell(0)
+        page.page.locator(".netkit-live .nk-svg").wait_for()
+    return [
+        f"{name + ':':12} {_tell_spent(with_view, name)} with a view, {_tell_spent(without, name)} without one; a turn has {seconds:.0f} s"
+        for name in with_view[0]
+    ]
+
+
+def _spend_at_rest(found: dict[str, list[psutil.Process]], page: NotebookPage, seconds: float) -> dict[str, float]:
+    """The processor's milliseconds in which nothing happens, of each kind of process."""
     page.page.mouse.move(1, 1)
     time.sleep(SETTLED)
-    found = _find_processes(lab)
     before = {name: _spend(processes) for name, processes in found.items()}
     time.sleep(seconds)
-    idle = [
-        f"{name + ':':12} {1000 * (_spend(processes) - before[name]):4.0f} ms of processor in {seconds:.0f} s ({len(processes)} processes)"
-        for name, processes in found.items()
-    ]
-    page.type_cell("view.close()")
-    time.sleep(SETTLED)
-    before = {name: _spend(found[name]) for name in ("kernel", "renderers")}
-    time.sleep(seconds)
-    idle += [f"{name} without a view, beside it: {1000 * (_spend(found[name]) - spent):.0f} ms" for name, spent in before.items()]
-    page.run_cell(0)
-    page.page.locator(".netkit-live .nk-svg").wait_for()
-    return idle
+    return {name: 1000 * (_spend(processes) - before[name]) for name, processes in found.items()}
+
+
+def _tell_spent(turns: list[dict[str, float]], name: str) -> str:
+    spent = [turn[name] for turn in turns]
+    return f"median {statistics.median(spent):.0f} ms ({', '.join(f'{each:.0f}' for each in spent)})"
 
 
 def _measure_burst(lab: Lab, page: NotebookPage, events: int) -> list[str]:
