@@ -142,6 +142,14 @@ def test_the_workshop_refuses_what_it_does_not_know():
     assert "use ./workshop, ./workshop setup, ./workshop test or ./workshop book" in done.stderr
 
 
+def test_the_workshop_has_help():
+    """./workshop --help tells its commands on standard output, and does nothing."""
+    done = subprocess.run([ROOT / "workshop", "--help"], capture_output=True, text=True, check=True)
+    for command in ("./workshop ", "./workshop setup", "./workshop test", "./workshop book"):
+        assert command in done.stdout
+    assert "set -eu" not in done.stdout and not done.stderr
+
+
 def test_missing_system_packages_are_named(tmp_path):
     """Where a program is missing and nobody may install it, the one command that helps is printed."""
     pretend = (
