@@ -49,23 +49,20 @@ def build_trace(
     if unheard:
         notes.append("not every report of the packet filter was heard: rules of later packets may be missing")
     asked = {host: answer.get("clock", (0, 0)) for host, answer in answers.items()}
-    offsets = calc_offsets([each for each in sights if isinstance(each, Sight)], asked, topology)
-    sights = [_set_clock(each, offsets) for each in sights]
-    sections = sorted((_set_clock(each, offsets) for each in sections), key=lambda each: each.stamp)
+    packets = [each for each in sights if isinstance(each, Sight)]
+    askings = [each for each in sights if isinstance(each, Asking)]
+    offsets = calc_offsets(packets, asked, topology)
+    packets, askings, sections = ([_set_clock(each, offsets) for each in seen] for seen in (packets, askings, sections))
     return Trace(
         command=command,
         node=node,
         output=output,
         topology=topology,
-        flows=calc_flows([each for each in sights if isinstance(each, Sight)], sections, topology, begin, end),
+        flows=calc_flows(packets, sorted(sections, key=lambda each: each.stamp), topology, begin, end),
         lost=lost,
         truncated=any(answer["truncated"] for answer in answers.values()),
         late=late,
-        questions=tuple(
-            each
-            for each in calc_questions([each for each in sights if isinstance(each, Asking)], begin)
-            if (each.node, each.namespace, each.target) not in waiting
-        ),
+        questions=tuple(each for each in calc_questions(askings, begin) if (each.node, each.namespace, each.target) not in waiting),
         notes=tuple(notes),
     )
 
