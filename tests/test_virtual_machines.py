@@ -108,6 +108,13 @@ def _find_wheels(place: Path) -> Path:
     return wheels
 
 
+def test_no_two_machines_of_a_box_are_the_same_to_others(machines):
+    """Each has an identity of its own, by which DHCP servers and ssh know it: one box makes both."""
+    for path in ("/etc/machine-id", "/etc/ssh/ssh_host_rsa_key.pub"):
+        one, two = (machine.run(f"cat {path}").strip() for machine in machines.values())
+        assert one and two and one != two, path
+
+
 def test_an_ordinary_user_opens_a_lab_on_a_stock_debian(machines):
     """With systemd and cgroup version 2, as an ordinary user: a lab of two opens, and the doctor knows that Linux 6.1 has IPVS for machines, not for labs."""
     one = machines["node1"]
