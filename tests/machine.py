@@ -74,8 +74,8 @@ def _compare(before: object, after: object) -> object:
 def _read_rules(command: list[str]) -> str:
     path = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
     said = subprocess.run(command, capture_output=True, text=True, env=path).stdout
-    # iptables-save writes the time; leases and router advertisements count down by themselves
-    said = re.sub(r"(_lft|expires) \d+sec", r"\1 …", said)
+    # iptables-save writes the time; leases, router advertisements and a bridge's timers count down by themselves
+    said = re.sub(r"(_lft|expires|_timer) +[\d.]+(?:sec)?\b", r"\1 …", said)
     return "\n".join(line for line in said.splitlines() if not line.startswith("#"))
 
 

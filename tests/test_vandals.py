@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from netkit.lab.inside import limits
 from netkit.lab.inside.limits import HIERARCHIES
 from netkit.lab.lab import open_lab
 
+ROOT = Path(__file__).parent.parent
 # what is done on node1, and a command there that proves that it was done
 VANDALS = {
     "flush every table": (
@@ -84,3 +87,13 @@ def test_a_fork_loop_meets_a_bound(machine, monkeypatch):
         assert "Resource temporarily unavailable" in done.stderr or "retry" in done.stderr
     with open_lab(1) as fresh:
         assert fresh["node1"].run("docker ps").status == 0
+
+
+def test_a_machines_own_bridge_is_no_change_of_it():
+    """What the tests compare of a machine before and after is the same again while a bridge's timers count down (on node1, with docker0)."""
+    look = f"cd {ROOT} && {sys.executable} -c 'from tests.machine import COMMANDS, _read_rules; print(_read_rules(COMMANDS[\"links\"]))'"
+    with open_lab(1) as lab:
+        lab["node1"].run("docker network create own")
+        before = lab["node1"].run("ip -d link; sleep 1")
+        assert "gc_timer" in before.stdout
+        assert lab["node1"].run(look).stdout == lab["node1"].run(f"sleep 1; {look}").stdout
