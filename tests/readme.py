@@ -70,6 +70,7 @@ NOT_RUN = {
     "sudo ./workshop packages": "changes the machine; run by CI before the tests of an ordinary user",
     "apt-get install fonts-wqy-zenhei": "changes the machine",
     "vagrant up": "wants a provider: VirtualBox, libvirt or vagrant-qemu",
+    "vagrant up --provider libvirt": "wants libvirt, and machines within the machine",
     "vagrant ssh node1": "wants what `vagrant up` makes",
     "sudo journalctl -u netkit -u netkit-machines": "wants what `vagrant up` makes",
 }

@@ -74,7 +74,13 @@ def test_an_interrupted_trace_leaves_nothing(small):
     """Ctrl-C ends the command and the capture."""
     before = _state(small)
     root = f"/proc/{small.pid}/root"
-    process = subprocess.Popen([sys.executable, "-c", TRACE, root, "sleep 30"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRACE, root, "sleep 30"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # where the tests are a shell's background job, they ignore Ctrl-C, and so would what they start (POSIX sh, 2.11)
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     process.stdout.readline()
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
