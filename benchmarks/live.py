@@ -9,7 +9,8 @@ MutationObserver in the page writes the time down. The parts of it are told, too
 and what the same command takes to be in a capture.
 
 Processor time is that of the watchers, of the kernel and of the page's renderer, over some seconds in which
-nothing changes, in turns with a view and without one. Bursts are addresses that come and go on a bridge of node1 by ``ip -batch``: two kernel events each.
+nothing changes, in turns with a view and without one. Bursts are addresses that come and go on a bridge of
+node1 by ``ip -batch``: two kernel events each.
 """
 
 from __future__ import annotations
