@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator
+
 
 class NetkitError(Exception):
     """Something netkit cannot do; its text says what happened where, and the remedy."""
@@ -25,3 +29,14 @@ class CommandError(NetkitError):
         self.node, self.command, self.status, self.stderr = node, command, status, stderr
         said = f": {stderr.strip()}" if stderr.strip() else ""
         super().__init__(f"on {node}, `{command}` ended with status {status}{said}")
+
+
+@contextlib.contextmanager
+def said_at_the_end(what: str) -> Iterator[None]:
+    """Say on stderr what stopped ``what``, for a process that ends by ``os._exit``, where no traceback would be printed."""
+    try:
+        yield
+    except Exception as error:
+        # sys.stderr may be a notebook's by now
+        print(f"netkit: {what} ended: {type(error).__name__}: {error}", file=sys.__stderr__, flush=True)
+        raise

@@ -21,9 +21,11 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
+from collections.abc import Iterator
 
-from netkit.errors import NetkitError
+from netkit.errors import NetkitError, said_at_the_end
 from netkit.lab.current import INVENTORY
 from netkit.lab.inside import syscalls as sc
 from netkit.lab.lab import Lab, Opening, begin_lab
@@ -41,16 +43,10 @@ def main() -> None:
     path = os.path.abspath(parser.parse_args().connection_file)
     client = _watch_client()
     try:
-        if os.environ.get(INVENTORY):
-            from netkit.machines.kernel import serve
-
-            sys.exit(serve(path, client))
         with open(path, encoding="utf-8") as file:
             connection = file.read()
-        opening = begin_lab(_read_wishes(path, connection))
-        from netkit import kernel_app  # ipykernel takes as long to import as the engines to start
-
-        status = _run(opening, kernel_app, connection, client)
+        with ports_held(json.loads(connection)):
+            status = _open_and_run(path, connection, client)
     except (NetkitError, OSError, ValueError) as error:
         from netkit import kernel_app
 
@@ -58,6 +54,36 @@ def main() -> None:
         kernel_app.run_refusal(path, str(error))
         status = 1
     sys.exit(status)
+
+
+@contextlib.contextmanager
+def ports_held(connection: dict) -> Iterator[None]:
+    """Keep others from the ports of ``connection`` until ipykernel has bound them.
+
+    The client found them free and closed them again (``jupyter_client.connect.write_connection_file``), and while a lab
+    opens, any connection of this machine may be given one (seen twice in 1,400 starts, four at once). A
+    socket that is bound and does not listen prevents that, and allows zmq's, as both set SO_REUSEADDR (socket(7)). ``connection`` is a connection file's content.
+    """
+    with contextlib.ExitStack() as held:
+        if connection.get("transport", "tcp") == "tcp":
+            for port in (value for name, value in connection.items() if name.endswith("_port") and value):
+                sock = held.enter_context(socket.socket())
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with contextlib.suppress(OSError):  # taken already: ipykernel says so, with the address
+                    sock.bind((connection.get("ip", "127.0.0.1"), port))
+        yield
+
+
+def _open_and_run(path: str, connection: str, client: list[int]) -> int:
+    """Open what the environment asks for, and run a kernel in it; returns the kernel's exit status."""
+    if os.environ.get(INVENTORY):
+        from netkit.machines.kernel import serve
+
+        return serve(path, client)
+    opening = begin_lab(_read_wishes(path, connection))
+    from netkit import kernel_app  # ipykernel takes as long to import as the engines to start
+
+    return _run(opening, kernel_app, connection, client)
 
 
 def _read_wishes(path: str, connection: str) -> Wishes:
@@ -147,31 +173,37 @@ def _open_namespaces(pid: int) -> dict[str, int]:
 
 
 def _serve(files: dict[str, int], cwd: str, kernel_app, connection: str, go: int) -> None:
-    """In node1's PID namespace: join the others, and serve until the client says so."""
+    """In node1's PID namespace: be the kernel, until the client says so."""
     status = 1
     try:
-        os.setsid()  # an interrupt reaches the kernel's whole process group, and nothing else
-        os.setgroups([])
-        for name, kind in (("uts", sc.NEWUTS), ("ipc", sc.NEWIPC), ("mnt", sc.NEWNS)):
-            sc.setns(files[name], kind)
-        sc.die_with_parent()
-        os.chdir(cwd)  # joining a mount namespace led to its root
-        environment = lab_environment(dict(os.environ)) | {"NETKIT_NODE": NODE}
-        os.environ.clear()
-        os.environ.update(environment)
-        with open(os.open(CONNECTION_FILE, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(connection)
-
-        def enter_network() -> None:
-            sc.setns(files["net"], sc.NEWNET)
-            for fd in files.values():
-                os.close(fd)
-
-        kernel_app.run_kernel(CONNECTION_FILE, enter_network, lambda: bool(os.read(go, 1)))
+        with said_at_the_end(f"the kernel in {NODE}"):
+            _join(files, cwd, connection)
+            kernel_app.run_kernel(CONNECTION_FILE, lambda: _join_network(files), lambda: bool(os.read(go, 1)))
         status = 0
     finally:
         sys.stdout.flush()
         os._exit(status)
+
+
+def _join(files: dict[str, int], cwd: str, connection: str) -> None:
+    """Join node1's namespaces but the network's, with the environment of a lab and the client's ``connection`` in a file."""
+    os.setsid()  # an interrupt reaches the kernel's whole process group, and nothing else
+    os.setgroups([])
+    for name, kind in (("uts", sc.NEWUTS), ("ipc", sc.NEWIPC), ("mnt", sc.NEWNS)):
+        sc.setns(files[name], kind)
+    sc.die_with_parent()
+    os.chdir(cwd)  # joining a mount namespace led to its root
+    environment = lab_environment(dict(os.environ)) | {"NETKIT_NODE": NODE}
+    os.environ.clear()
+    os.environ.update(environment)
+    with open(os.open(CONNECTION_FILE, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(connection)
+
+
+def _join_network(files: dict[str, int]) -> None:
+    sc.setns(files["net"], sc.NEWNET)
+    for fd in files.values():
+        os.close(fd)
 
 
 if __name__ == "__main__":

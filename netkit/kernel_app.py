@@ -29,7 +29,24 @@ class LabStream(OutStream):
         return written if written is None else len(string)
 
 
-class LabKernelApp(IPKernelApp):
+class PoliteApp(IPKernelApp):
+    """Lets the control channel's thread end before the channels that it still writes to.
+
+    Asked to shut down, that thread first stops the main one, then flushes what was written and says "idle". ipykernel
+    closes iopub meanwhile, and joins that thread after: where it was late, each flush waited ten seconds for iopub,
+    longer than clients wait before they kill (``IPKernelApp.close``, seen with 7.4; one side of the race is told in
+    https://github.com/ipython/ipykernel/pull/1518).
+    """
+
+    def close(self) -> None:
+        """Close all channels, the control channel's thread first."""
+        if self.control_thread and self.control_thread.is_alive():
+            self.control_thread.stop()
+            self.control_thread.join()
+        super().close()
+
+
+class LabKernelApp(PoliteApp):
     """Binds all sockets, enters the lab's network, and only then starts its threads.
 
     ``enter_network`` is set by :func:`run_kernel`.
@@ -93,7 +110,7 @@ def run_refusal(connection_file: str, reason: str) -> None:
     """Serve a kernel outside of any lab that runs nothing and says why; returns when shut down."""
     RefusalKernel.reason = reason
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    app = IPKernelApp.instance(kernel_class=RefusalKernel)
+    app = PoliteApp.instance(kernel_class=RefusalKernel)
     app.log_level = "ERROR"
     app.initialize(["-f", connection_file])
     app.start()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 import psutil
 import pytest
+import zmq
+from jupyter_client.connect import write_connection_file
 
+from netkit.kernel import ports_held
 from netkit.lab.discover import find_labs
 from tests.kernels import execute, kernel, launcher, wait_for
 from tests.machine import is_alive
@@ -137,6 +143,58 @@ def test_a_shutdown_ends_the_lab(machine):
         process = launcher(manager)
         client.shutdown()
         assert wait_for(lambda: not is_alive(process), 5)
+
+
+LATE = """
+import sys, threading, time
+app = get_ipython().kernel.parent
+iopub = app.iopub_thread.io_loop
+flush, reset, close = sys.stdout.flush, app.reset_io, iopub.close
+
+def flush_late():
+    time.sleep(0.6 if threading.current_thread().name == "Control" else 0)
+    flush()
+
+sys.stdout.flush = flush_late
+app.reset_io = lambda: (time.sleep(0.3), reset())
+iopub.close = lambda **options: (time.sleep(1), close(**options))
+"""
+
+
+def test_a_shutdown_ends_the_lab_when_the_control_thread_is_late(machine):
+    """A kernel that has still to say "idle" when its main thread stops ends before clients lose patience and kill it."""
+    with kernel() as (manager, client):
+        execute(client, LATE)
+        process = launcher(manager)
+        client.shutdown()
+        assert wait_for(lambda: not is_alive(process), 5)
+
+
+def test_the_clients_ports_are_kept_for_the_kernel(tmp_path):
+    """From its first moment on, a kernel's ports are given to no other program of this machine, and to zmq all the same."""
+    _, connection = write_connection_file(str(tmp_path / "connection.json"), key=b"key")
+    ports = [value for name, value in connection.items() if name.endswith("_port")]
+    with ports_held(connection), zmq.Context() as context, context.socket(zmq.ROUTER) as sock:
+        assert len(ports) == 5 and not any(can_bind(port) for port in ports)
+        sock.bind(f"tcp://127.0.0.1:{ports[0]}")
+    assert wait_for(lambda: all(can_bind(port) for port in ports))
+
+
+def can_bind(port: int) -> bool:
+    """Whether another program would get ``port``."""
+    with socket.socket() as sock, contextlib.suppress(OSError):
+        sock.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+def test_a_kernel_that_cannot_start_says_why(machine, tmp_path):
+    """A port that somebody else has taken since the client chose it is named, as is the kernel that wanted it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        path, _ = write_connection_file(str(tmp_path / "connection.json"), shell_port=taken.getsockname()[1], key=b"key")
+        done = subprocess.run([sys.executable, "-m", "netkit.kernel", "-f", path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert re.fullmatch(r"netkit: the kernel in node1 ended: ZMQError: Address already in use .*\n", done.stderr), done.stderr
 
 
 def test_the_labs_end_is_the_kernels_end(machine):

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from netkit.errors import said_at_the_end
 from netkit.lab.current import INVENTORY
 from netkit.lab.inside import syscalls as sc
 from netkit.machines.lab import OpenMachines, open_machines
@@ -69,7 +70,8 @@ def _serve(lab: OpenMachines, connection_file: str) -> None:
         os.environ |= {"NETKIT_MACHINES_LAB": lab.shared} | (facts["settings"] if not facts["ssh"] else {})
         from netkit import kernel_app
 
-        kernel_app.run_kernel(connection_file, lambda: None, lambda: True, [ELSEWHERE] if facts["ssh"] else [])
+        with said_at_the_end("the kernel"):
+            kernel_app.run_kernel(connection_file, lambda: None, lambda: True, [ELSEWHERE] if facts["ssh"] else [])
         status = 0
     finally:
         sys.stdout.flush()
