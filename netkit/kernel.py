@@ -61,8 +61,10 @@ def ports_held(connection: dict) -> Iterator[None]:
     """Keep others from the ports of ``connection`` until ipykernel has bound them.
 
     The client found them free and closed them again (``jupyter_client.connect.write_connection_file``), and while a lab
-    opens, any connection of this machine may be given one (seen twice in 1,400 starts, four at once). A
-    socket that is bound and does not listen prevents that, and allows zmq's, as both set SO_REUSEADDR (socket(7)). ``connection`` is a connection file's content.
+    opens, any connection of this machine may be given one (seen twice in 1,400 starts, four at once). A socket that is
+    bound and does not listen prevents that, and allows zmq's, as both set SO_REUSEADDR (socket(7)).
+
+    ``connection`` is the content of a connection file.
     """
     with contextlib.ExitStack() as held:
         if connection.get("transport", "tcp") == "tcp":
