@@ -26,6 +26,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+from tests.patience import patiently
 from tests.servers import Server, open_server
 
 NOTEBOOKS = tuple(sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb")))
@@ -43,8 +44,8 @@ ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 VIEWPORT = {"width": 1280, "height": 900}
-PATIENCE = 120  # seconds for what a page does by itself, on a machine that is slow and busy with others
-LONGEST = 300  # seconds for all cells of a notebook
+PATIENCE = patiently(120)  # seconds for what a page does by itself, on a machine that is slow and busy with others
+LONGEST = patiently(300)  # seconds for all cells of a notebook
 SETTINGS = "c.LabApp.expose_app_in_browser = True\n"
 PANEL = "window.jupyterapp.shell.currentWidget"
 READY = """() => {

@@ -16,6 +16,7 @@ import pytest
 
 from netkit.lab.lab import Lab, Node
 from netkit.lab.remote import Result
+from tests.patience import patiently
 
 SSHD = shutil.which("sshd", path="/usr/local/sbin:/usr/sbin:/sbin")
 # HOME: what a person's own .bashrc does (it is read in a session of sshd, too) is no business of a test
@@ -63,11 +64,13 @@ key = "user"
 
     def python(self, code: str, inventory: str, *, on: str = "node1", check: bool = True) -> Result:
         """Run Python on a host, with the inventory set, as a process of its own."""
-        return self.lab[on].run([sys.executable, "-c", code], env={"NETKIT_MACHINES": inventory}, check=check, timeout=60)
+        return self.lab[on].run([sys.executable, "-c", code], env={"NETKIT_MACHINES": inventory}, check=check, timeout=patiently(60))
 
     def netkit(self, *words: str, inventory: str, on: str = "node1", check: bool = True) -> Result:
         """Run the netkit command on a host, with the inventory set."""
-        return self.lab[on].run([sys.executable, "-m", "netkit", *words], env={"NETKIT_MACHINES": inventory}, check=check, timeout=60)
+        return self.lab[on].run(
+            [sys.executable, "-m", "netkit", *words], env={"NETKIT_MACHINES": inventory}, check=check, timeout=patiently(60)
+        )
 
 
 def prepare_hosts(lab: Lab, directory: Path, *names: str) -> Hosts:

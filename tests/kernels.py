@@ -10,6 +10,8 @@ import psutil
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
+from tests.patience import patiently
+
 
 @contextlib.contextmanager
 def kernel(**options) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
@@ -19,7 +21,7 @@ def kernel(**options) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
     client = manager.client()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=30)
+        client.wait_for_ready(timeout=patiently(30))
         yield manager, client
     finally:
         client.stop_channels()
@@ -41,7 +43,7 @@ def execute(client: BlockingKernelClient, code: str, timeout: float = 30) -> str
             case "error":
                 written.append(f"{content['ename']}: {content['evalue']}")
 
-    client.execute_interactive(code, timeout=timeout, output_hook=hear, allow_stdin=False)
+    client.execute_interactive(code, timeout=patiently(timeout), output_hook=hear, allow_stdin=False)
     return "".join(written)
 
 
@@ -51,8 +53,8 @@ def launcher(manager: KernelManager) -> psutil.Process:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 2.0) -> bool:
-    """Whether ``condition`` holds within ``seconds``."""
-    deadline = time.monotonic() + seconds
+    """Whether ``condition`` holds within ``seconds`` of a usual machine."""
+    deadline = time.monotonic() + patiently(seconds)
     while time.monotonic() < deadline:
         if condition():
             return True

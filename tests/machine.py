@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.patience import patiently
+
 COMMANDS = {
     "links": ["ip", "-d", "link"],
     "addresses": ["ip", "addr"],
@@ -49,7 +51,7 @@ def difference(before: dict[str, object], after: dict[str, object]) -> dict[str,
 
 def wait_until_as(before: dict[str, object], patience: float = PATIENCE) -> dict[str, object]:
     """Wait until the machine is as it was; returns what still differs after ``patience`` seconds."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + patiently(patience)
     while True:
         left = difference(before, snapshot())
         if not left or time.monotonic() > deadline:

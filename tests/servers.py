@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from tests.conftest import NETKIT
 from tests.kernels import wait_for
+from tests.patience import patiently
 
 
 class Server:
@@ -35,7 +36,7 @@ class Server:
             data=json.dumps(body).encode() if body is not None else None,
             headers={"Authorization": f"token {self.token}"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=patiently(30)) as answer:
             return json.loads(answer.read() or b"{}")
 
     def open_notebook(self, path: str) -> dict:
@@ -70,7 +71,7 @@ def open_server(*options: str, command: Sequence[str] = (NETKIT, "start"), envir
     finally:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=10)
+            process.wait(timeout=patiently(10))
         process.kill()
         process.stdout.close()
 

@@ -10,9 +10,10 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.browsing import NotebookPage, find_browser, open_workbench
+from tests.patience import patiently
 
 SPEC = {"name": "netkit", "display_name": "node1", "language": "python"}
-PATIENCE = 15_000  # ms for a change to arrive, on a machine that is busy with others
+PATIENCE = patiently(15_000)  # ms for a change to arrive, on a machine that is busy with others
 EVIL = "<img src=x onerror=window.evil=1>"
 # what a kernel or an engine lets somebody call things: 15 characters of an interface, a namespace's file, labels, host names
 HOSTILE = f"""

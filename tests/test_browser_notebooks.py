@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.browsing import NOTEBOOKS, Cell, NotebookPage, Workbench
+from tests.patience import patiently
 
 NAMES = [path.name for path in reversed(NOTEBOOKS)]  # the long ones first
 AT_ONCE = 2  # tabs
-LONGEST = 240  # seconds for one notebook, on a machine that is slow and busy with others
+LONGEST = patiently(240)  # seconds for one notebook, on a machine that is slow and busy with others
 RAISES = "raises-exception"  # the tag by which Jupyter knows a cell that is meant to fail
 LEAST = 200  # CSS pixels: a figure narrower than this is not shown
 

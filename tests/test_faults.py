@@ -15,6 +15,7 @@ from jupyter_client.manager import KernelManager
 from netkit.lab.lab import open_lab
 from tests.kernels import execute, wait_for
 from tests.machine import PATIENCE, is_alive
+from tests.patience import patiently
 
 ROUNDS = int(os.environ.get("NETKIT_FAULT_ROUNDS", "50"))
 # what the lab is busy with when it is hit: a swarm of two, an overlay, containers, a service
@@ -79,7 +80,7 @@ class Victim:
         client = self.manager.client()
         client.start_channels()
         try:
-            client.wait_for_ready(timeout=20)
+            client.wait_for_ready(timeout=patiently(20))
             return execute(client, "1")
         finally:
             client.stop_channels()

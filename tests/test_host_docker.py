@@ -10,6 +10,7 @@ import pytest
 
 from netkit.lab.lab import open_lab
 from tests.conftest import NETKIT
+from tests.patience import patiently
 
 # A machine of our own with a Docker of its own at the usual place, in namespaces; then a lab on it,
 # called by somebody whose every setting points at that Docker. PRETEND runs as its root.
@@ -65,7 +66,7 @@ def test_a_lab_never_meets_the_machines_docker(machine, tmp_path):
         "bash",
         str(script),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NETKIT": NETKIT}, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NETKIT": NETKIT}, timeout=patiently(120))
     assert done.stdout.splitlines() == [
         "node1 speaks to node1",
         "bridge host none",

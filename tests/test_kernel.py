@@ -20,6 +20,7 @@ from netkit.kernel import ports_held
 from netkit.lab.discover import find_labs
 from tests.kernels import execute, kernel, launcher, wait_for
 from tests.machine import is_alive
+from tests.patience import patiently
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_every_thread_that_runs_code_is_in_the_lab(client):
     assert execute(client, look) == "True\n"
     assert execute(client, f"import threading; t = threading.Thread(target=lambda: exec({look!r})); t.start(); t.join()") == "True\n"
     client.control_channel.send(client.session.msg("create_subshell_request"))
-    subshell = client.get_control_msg(timeout=5)["content"]["subshell_id"]
+    subshell = client.get_control_msg(timeout=patiently(5))["content"]["subshell_id"]
     message = client.session.msg(
         "execute_request", {"code": look + "; import threading; print(threading.current_thread().name)", "silent": False}
     )
@@ -66,7 +67,7 @@ def test_every_thread_that_runs_code_is_in_the_lab(client):
     client.shell_channel.send(message)
     written = ""
     while "\n" not in written or "subshell" not in written:
-        heard = client.get_iopub_msg(timeout=5)
+        heard = client.get_iopub_msg(timeout=patiently(5))
         written += heard["content"].get("text", "") if heard["msg_type"] == "stream" else ""
     assert written.startswith("True\n")
 
@@ -106,7 +107,7 @@ def test_output_of_another_node_comes_as_it_is_written(client):
     times = []
     client.execute_interactive(
         "%%on node2\necho one; sleep 0.6; echo two",
-        timeout=10,
+        timeout=patiently(10),
         output_hook=lambda message: times.append(time.monotonic()) if message["msg_type"] == "stream" else None,
     )
     assert len(times) >= 2 and times[-1] - times[0] > 0.3
@@ -118,7 +119,7 @@ def test_an_interrupt_ends_the_cell_and_not_the_lab(client):
         message = client.execute(code)
         time.sleep(0.5)
         client.control_channel.send(client.session.msg("interrupt_request"))
-        assert client.get_shell_msg(timeout=10)["parent_header"]["msg_id"] == message
+        assert client.get_shell_msg(timeout=patiently(10))["parent_header"]["msg_id"] == message
         if trace:
             assert execute(client, f"!pgrep -f -x '{trace}' | wc -l").split() == ["0"]
     assert wait_for(lambda: execute(client, "netkit.lab()['node2'].run('pgrep -x sleep', check=False).status").strip() == "1", 5)
@@ -131,7 +132,7 @@ def test_a_restart_is_a_factory_reset(machine):
         execute(client, "!docker network create mine; touch /tmp/mark")
         first = {lab.id for lab in find_labs()}
         manager.restart_kernel(now=False)
-        client.wait_for_ready(timeout=30)
+        client.wait_for_ready(timeout=patiently(30))
         assert execute(client, "%%bash\ndocker network ls --format '{{.Name}}' | sort; ls /tmp").split() == ["bridge", "host", "none"]
         assert wait_for(lambda: not first & {lab.id for lab in find_labs()} or len(find_labs()) > 1)
 
@@ -192,7 +193,7 @@ def test_a_kernel_that_cannot_start_says_why(machine, tmp_path):
     """A port that somebody else has taken since the client chose it is named, as is the kernel that wanted it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         path, _ = write_connection_file(str(tmp_path / "connection.json"), shell_port=taken.getsockname()[1], key=b"key")
-        done = subprocess.run([sys.executable, "-m", "netkit.kernel", "-f", path], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-m", "netkit.kernel", "-f", path], capture_output=True, text=True, timeout=patiently(60))
     assert done.returncode == 1
     assert re.fullmatch(r"netkit: the kernel in node1 ended: ZMQError: Address already in use .*\n", done.stderr), done.stderr
 
@@ -205,12 +206,12 @@ def test_the_labs_end_is_the_kernels_end(machine):
         assert wait_for(lambda: not manager.is_alive(), 2)
 
 
-SERVER = """
+SERVER = f"""
 import time
 from jupyter_client.manager import KernelManager
 manager = KernelManager(kernel_name="netkit")
 manager.start_kernel()
-client = manager.client(); client.start_channels(); client.wait_for_ready(timeout=30)
+client = manager.client(); client.start_channels(); client.wait_for_ready(timeout={patiently(30)})
 print(manager.provisioner.pid, manager.connection_file, flush=True)
 time.sleep(600)
 """

@@ -12,6 +12,7 @@ import pytest
 from netkit.lab.lab import open_lab
 from netkit.machines.inside import closing
 from tests.hosts import Hosts, prepare_hosts, read_json, start_sshd, stop_sshd
+from tests.patience import patiently
 
 NODES = ("node1", "node2")
 # 7946: an engine whose neighbours leave the swarm at the same moment may keep that port open (20.10, without any netkit)
@@ -61,7 +62,7 @@ def read_state(hosts: Hosts) -> dict[str, str]:
 
 def wait_for_state(hosts: Hosts, wanted: dict[str, str], patience: float = 10.0) -> dict[str, str]:
     """Wait until both machines are so; returns how they are."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + patiently(patience)
     while (now := read_state(hosts)) != wanted and time.monotonic() < deadline:
         time.sleep(0.1)
     return now
@@ -315,7 +316,7 @@ def test_a_guard_that_is_killed_is_finished_by_the_next(hosts, busy):
     two.run("kill -9 $(pgrep -f '[i]nside.guard')")
     one.run(f"kill -9 {busy}; rm -f /tmp/busy")
     assert "busy2" in two.run("docker ps --format '{{.Names}}'").stdout
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patiently(10)
     while hosts.lab["node1"].run("ls -d /run/netkit-guard-*", check=False).status == 0 and time.monotonic() < deadline:
         time.sleep(0.1)
     hosts.netkit("run", "--", "true", inventory=hosts.write_inventory())

@@ -17,6 +17,7 @@ from jupyter_client.blocking import BlockingKernelClient
 
 from tests.kernels import execute, wait_for
 from tests.machine import is_alive
+from tests.patience import patiently
 
 SPEC = Path(sys.prefix) / "share/jupyter/kernels/netkit/kernel.json"
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
@@ -46,7 +47,7 @@ class RawKernel:
         self.client = BlockingKernelClient(connection_file=str(self.file))
         self.client.load_connection_file()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=30)
+        self.client.wait_for_ready(timeout=patiently(30))
         self.family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
 
     def close(self) -> None:
@@ -70,12 +71,12 @@ def test_argv_started_by_the_client_itself_is_node1(raw, tmp_path):
     assert execute(raw.client, "!hostname").split() == ["node1"]
     assert execute(raw.client, "import os; print(os.getcwd())").strip() == str(tmp_path)
     running = raw.client.execute("print('begun', flush=True); import time; time.sleep(60)")
-    assert wait_for(lambda: raw.client.get_iopub_msg(timeout=10)["content"].get("text") == "begun\n", 10)
+    assert wait_for(lambda: raw.client.get_iopub_msg(timeout=patiently(10))["content"].get("text") == "begun\n", 10)
     raw.client.control_channel.send(raw.client.session.msg("interrupt_request"))
-    reply = raw.client.get_shell_msg(timeout=10)
+    reply = raw.client.get_shell_msg(timeout=patiently(10))
     assert (reply["parent_header"]["msg_id"], reply["content"]["ename"]) == (running, "KeyboardInterrupt")
     raw.client.shutdown()
-    assert raw.process.wait(timeout=10) == 0
+    assert raw.process.wait(timeout=patiently(10)) == 0
     assert wait_for(lambda: not any(is_alive(member) for member in raw.family))
 
 

@@ -14,6 +14,7 @@ import yaml
 
 from tests.conftest import NETKIT
 from tests.links import find_dead_links
+from tests.patience import patiently
 from tests.readme import ELSEWHERE, HELP, NOT_RUN, PAGES, ROOT, RUN, WORKFLOW, find_commands, find_synopses
 from tests.servers import open_server
 
@@ -24,7 +25,13 @@ def run_here(command: str) -> subprocess.CompletedProcess[str]:
     """Run a page's command with this environment's programs, wherever it is."""
     there = re.sub(r"^(\.venv/bin/|(?=netkit ))", f"{Path(sys.executable).parent}/", command)
     return subprocess.run(
-        ["bash", "-c", there], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+        ["bash", "-c", there],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=patiently(300),
     )
 
 
@@ -71,7 +78,7 @@ def test_workshop_alone_opens_jupyterlab(machine):
         names = [each["name"] for each in server.ask("GET", "contents")["content"]]
         assert "00-start-here.ipynb" in names
         request = urllib.request.Request(f"{server.origin}/lab", headers={"Authorization": f"token {server.token}"})
-        assert b"JupyterLab" in urllib.request.urlopen(request, timeout=30).read()
+        assert b"JupyterLab" in urllib.request.urlopen(request, timeout=patiently(30)).read()
 
 
 @pytest.mark.parametrize("synopsis", dict.fromkeys(each for page in PAGES for each in find_synopses(page.read_text())))

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.kernels import execute, kernel
+from tests.patience import patiently
 from tests.servers import open_server
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
@@ -63,7 +64,7 @@ def test_nothing_listens_beyond_loopback(machine):
         assert {address for address, _ in listening if not ipaddress.ip_address(address).is_loopback} == set()
         for path in ("contents", "kernels", "sessions", "terminals"):
             with pytest.raises(urllib.error.HTTPError) as refused:
-                urllib.request.urlopen(f"{server.origin}/api/{path}", timeout=10)
+                urllib.request.urlopen(f"{server.origin}/api/{path}", timeout=patiently(10))
             assert refused.value.code == 403
 
 

@@ -20,6 +20,7 @@ from netkit.lab.lab import open_lab
 from tests.conftest import NETKIT
 from tests.kernels import wait_for
 from tests.machine import is_alive
+from tests.patience import patiently
 from tests.servers import Server, open_server
 
 
@@ -36,7 +37,7 @@ class Terminal:
     def __init__(self, server: Server) -> None:
         name = server.ask("POST", "terminals", {})["name"]
         address = f"ws://127.0.0.1:{server.port}/terminals/websocket/{name}"
-        self._socket = websocket.create_connection(address, header=[f"Authorization: token {server.token}"], timeout=15)
+        self._socket = websocket.create_connection(address, header=[f"Authorization: token {server.token}"], timeout=patiently(15))
         self.seen = ""
 
     def type(self, text: str) -> None:
@@ -45,7 +46,7 @@ class Terminal:
 
     def expect(self, pattern: str) -> str:
         """Read until a pattern shows; returns all that has been seen since the last one."""
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + patiently(15)
         while not re.search(pattern, self.seen):
             assert time.monotonic() < deadline, f"no {pattern!r} in {self.seen!r}"
             message = self._socket.recv()
@@ -87,7 +88,7 @@ def test_with_several_notebooks_a_terminal_asks(machine, server):
 def test_the_server_keeps_its_token_and_to_loopback(server):
     """Without the token nothing is answered, and nothing listens beyond 127.0.0.1."""
     with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/contents", timeout=10)
+        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/contents", timeout=patiently(10))
     server.open_notebook("first.ipynb")
     family = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
     listening = set()
@@ -118,7 +119,7 @@ def _runtime_files() -> list[str]:
 def test_a_shell_is_a_login_shell_with_job_control(machine):
     """netkit shell: a login shell on its own terminal, with jobs, sizes, signals and the status of its end."""
     with open_lab(2, label="shells") as lab:
-        shell = pexpect.spawn(NETKIT, ["shell", "node2", "--lab", lab.id], encoding="utf-8", timeout=10, dimensions=(33, 99))
+        shell = pexpect.spawn(NETKIT, ["shell", "node2", "--lab", lab.id], encoding="utf-8", timeout=patiently(10), dimensions=(33, 99))
         shell.expect("root@node2")
         shell.sendline("shopt -q login_shell && set -o | grep -q 'monitor.*on' && echo login-and-$((40+2))")
         shell.expect("login-and-42")
@@ -145,7 +146,7 @@ def test_a_shell_is_a_login_shell_with_job_control(machine):
 
 def test_a_shell_without_a_lab_opens_one(machine):
     """Where no lab is open, netkit shell opens a throw-away one that ends with it."""
-    shell = pexpect.spawn(NETKIT, ["shell", "--of-server"], encoding="utf-8", timeout=20)  # whatever others have open
+    shell = pexpect.spawn(NETKIT, ["shell", "--of-server"], encoding="utf-8", timeout=patiently(20))  # whatever others have open
     shell.expect("no lab is open")
     shell.expect("root@node1")
     shell.sendline("exit")
@@ -157,7 +158,7 @@ def test_a_shell_without_a_lab_opens_one(machine):
 def test_a_closed_terminal_hangs_up(machine):
     """When the terminal goes away, what ran in it goes, too."""
     with open_lab(1, label="hang-up") as lab:
-        shell = pexpect.spawn(NETKIT, ["shell", "node1", "--lab", lab.id], encoding="utf-8", timeout=10)
+        shell = pexpect.spawn(NETKIT, ["shell", "node1", "--lab", lab.id], encoding="utf-8", timeout=patiently(10))
         shell.expect("root@node1")
         shell.sendline("sleep 4321")
         assert wait_for(lambda: lab["node1"].run("pgrep -f 'sleep 4321'", check=False).status == 0, 5)

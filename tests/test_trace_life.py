@@ -15,6 +15,7 @@ from netkit.lab.lab import open_lab
 from netkit.trace.collect.newcomers import Newcomers
 from netkit.trace.run import trace
 from tests.conftest import NETKIT
+from tests.patience import patiently
 
 STATE = "nft list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*//'; iptables-save -t filter | grep -v '^#' | sed 's/ *\\[.*//'; pgrep -c netkit-trace; grep -c . /proc/net/packet"
 TRACE = "import sys; from netkit.lab.lab import Lab; from netkit.trace.run import trace; print('begun', flush=True); trace(sys.argv[2], lab=Lab(sys.argv[1]), node='node1')"
@@ -84,7 +85,7 @@ def test_an_interrupted_trace_leaves_nothing(small):
     process.stdout.readline()
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=patiently(20))
     assert b"KeyboardInterrupt" in said
     assert _wait_for_state(small, before) == before
 

@@ -13,6 +13,7 @@ from netkit.errors import LabError
 from netkit.lab.inside import limits
 from netkit.lab.inside.limits import HIERARCHIES
 from netkit.lab.lab import open_lab
+from tests.patience import patiently
 
 ROOT = Path(__file__).parent.parent
 # what is done on node1, and a command there that proves that it was done
@@ -64,9 +65,9 @@ def test_vandals_do_not_reach_the_machine(name, machine):
     script, proof = VANDALS[name]
     lab = open_lab(1, label="vandals")
     try:
-        lab["node1"].run(script, check=False, timeout=60)
+        lab["node1"].run(script, check=False, timeout=patiently(60))
         with contextlib.suppress(LabError):  # the agent's own socket may be among the harm
-            done = lab["node1"].run(proof, check=False, timeout=20)
+            done = lab["node1"].run(proof, check=False, timeout=patiently(20))
             assert done.status == 0, f"the vandal did no harm, so nothing was tested: {done.stderr}"
     finally:
         lab.close()
@@ -82,7 +83,7 @@ def test_a_fork_loop_meets_a_bound(machine, monkeypatch):
         pytest.skip("root has no pids limit on this machine: it offers no writable pids control group")
     monkeypatch.setattr(limits, "MAX_PROCESSES", 900)
     with open_lab(1) as lab:
-        done = lab["node1"].run("n=0; while [ $n -lt 3000 ]; do sleep 300 & n=$((n+1)); done; echo all", check=False, timeout=60)
+        done = lab["node1"].run("n=0; while [ $n -lt 3000 ]; do sleep 300 & n=$((n+1)); done; echo all", check=False, timeout=patiently(60))
         assert "all" not in done.stdout
         assert "Resource temporarily unavailable" in done.stderr or "retry" in done.stderr
     with open_lab(1) as fresh:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import patiently
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -16,5 +18,8 @@ def validate_notebook(path: Path, *, timeout: float, environment: dict[str, str]
     Without this project's conftest.py: a lab is the notebook's own, and the machine is watched by whoever calls.
     Raises subprocess.TimeoutExpired.
     """
-    command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", str(path)]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | (environment or {}), capture_output=True, text=True, timeout=timeout)
+    patience = [f"--nbval-{what}-timeout={patiently(60):.0f}" for what in ("cell", "kernel-startup")]
+    command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", *patience, str(path)]
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | (environment or {}), capture_output=True, text=True, timeout=patiently(timeout)
+    )
