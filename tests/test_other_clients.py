@@ -46,6 +46,7 @@ class RawKernel:
         )
         self.client = BlockingKernelClient(connection_file=str(self.file))
         self.client.load_connection_file()
+        self.client.hb_channel.time_to_dead = patiently(self.client.hb_channel.time_to_dead)  # it has no process to look at
         self.client.start_channels()
         self.client.wait_for_ready(timeout=patiently(30))
         self.family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
