@@ -38,7 +38,7 @@ def snapshot() -> dict[str, object]:
     seen["mounts"] = Path("/proc/mounts").read_text()
     seen["sysctls"] = _read_sysctls()
     foreign, ids = _find_foreign()
-    seen["cgroups"] = sorted(root for root, _, _ in os.walk("/sys/fs/cgroup") if not root.endswith(ids or ("\0",)))
+    seen["cgroups"] = _read_groups(ids)
     seen["processes"], seen["namespaces"] = _read_processes(foreign)
     seen["files"] = _read_files()
     return seen
@@ -71,6 +71,20 @@ def _compare(before: object, after: object) -> object:
     if isinstance(before, str) and isinstance(after, str):
         before, after = before.splitlines(), after.splitlines()
     return sorted(set(before) - set(after)), sorted(set(after) - set(before))
+
+
+def _read_groups(foreign: tuple[str, ...]) -> list[str]:
+    """All control groups but those of ``foreign`` labs and, for an ordinary user, who could neither make nor remove them, root's."""
+    groups = (root for root, _, _ in os.walk("/sys/fs/cgroup") if not root.endswith(foreign or ("\0",)))
+    return sorted(group for group in groups if os.geteuid() == 0 or _read_owner(group) > 0)
+
+
+def _read_owner(path: str) -> int:
+    """Whose a file is, as a user id; -1 for one that has just gone."""
+    try:
+        return os.stat(path).st_uid
+    except FileNotFoundError:
+        return -1
 
 
 def _read_rules(command: list[str]) -> str:
