@@ -25,6 +25,7 @@ from netkit.topology.fonts import measure
 from netkit.topology.layout import calc_layout
 from tests import topologies
 from tests.kernels import execute, kernel, wait_for
+from tests.patience import patiently
 from tests.swarms import form_swarm
 
 SOON = 5.0  # seconds on a machine that is busy with others; benchmarks/live.py measures what is usual
@@ -248,10 +249,10 @@ view = netkit.live()
 data, metadata = view._repr_mimebundle_()
 print(json.dumps([data["text/plain"], sorted(data), data["text/plain"] == netkit.capture().text()]))
 """
-MEANWHILE = """
+MEANWHILE = f"""
 import subprocess, time
 subprocess.run("ip link add br9 type bridge", shell=True, check=True)
-deadline = time.monotonic() + 5
+deadline = time.monotonic() + {patiently(5)}
 while "br9" not in view.topology.text() and time.monotonic() < deadline: time.sleep(0.01)
 print("bridge br9" in view.topology.text(), view.ended)
 """

@@ -34,7 +34,7 @@ def _state(lab) -> str:
 
 
 def _wait_for_state(lab, state: str) -> str:
-    end = time.monotonic() + 10
+    end = time.monotonic() + patiently(10)
     while (now := _state(lab)) != state and time.monotonic() < end:
         time.sleep(0.05)
     return now
