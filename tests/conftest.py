@@ -12,7 +12,7 @@ import tempfile
 import pytest
 
 from netkit.lab.lab import open_lab
-from netkit.lab.seed import cache_dir
+from netkit.places import cache_dir
 from tests.machine import snapshot, wait_until_as
 
 NETKIT = os.path.join(os.path.dirname(sys.executable), "netkit")

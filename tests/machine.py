@@ -137,7 +137,7 @@ def _read_files() -> list[str]:
     The tests' own temporary directory (see conftest) is compared in full. /tmp is everybody's: there,
     only names count that a lab, an engine or a kernel would give.
     """
-    from netkit.lab.seed import cache_dir
+    from netkit.places import cache_dir
 
     found = []
     for top, depth in ((cache_dir(), 3), (tempfile.gettempdir(), 1), ("/run", 1), ("/dev/shm", 1), ("/var/lib", 1), ("/etc", 1)):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netkit.exercises.book import CHAPTERS
 from netkit.exercises.model import Exercise
-from netkit.exercises.progress import Entry, read_progress
+from netkit.exercises.progress import Entry, find_loss, read_progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,14 +18,15 @@ DONE, TRIED, OPEN = "#006d4e", "#8a5a00", "#8a8f98"
 
 def progress() -> Overview:
     """What has been solved so far, in all notebooks, on this machine."""
-    return Overview(read_progress())
+    return Overview(read_progress(), find_loss())
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Progress at one moment: a picture in a notebook, ``text()`` everywhere."""
+    """Progress at one moment: a picture in a notebook, ``text()`` everywhere; ``loss`` says why it is not kept, "" where it is."""
 
     entries: dict[str, Entry]
+    loss: str = ""
 
     def entry(self, exercise: Exercise) -> Entry:
         """What is recorded of an exercise."""
@@ -38,7 +39,7 @@ class Overview:
             passed = sum(self.entry(each).passed for each in exercises)
             lines.append(f"{title}: {passed} of {len(exercises)} solved")
             lines += [f"  {each.number} {each.title}: {self._tell(each)}" for each in exercises]
-        return "\n".join(lines)
+        return "\n".join([*lines, *([f"not kept: {self.loss}"] if self.loss else [])])
 
     def _tell(self, exercise: Exercise) -> str:
         entry = self.entry(exercise)

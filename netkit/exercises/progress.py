@@ -9,6 +9,10 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from netkit.errors import NetkitError
+from netkit.lab.inside import covers, mounts
+from netkit.places import data_dir, ensure_dirs
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -20,10 +24,21 @@ class Entry:
 
 def progress_file() -> Path:
     """Where progress is kept: ``NETKIT_PROGRESS``, or below the user's data directory (XDG Base Directory)."""
-    if named := os.environ.get("NETKIT_PROGRESS"):
-        return Path(named)
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "netkit" / "progress.json"
+    return Path(os.environ.get("NETKIT_PROGRESS") or os.path.join(data_dir(), "progress.json"))
+
+
+def find_loss(number: str | None = None) -> str:
+    """Why progress is not kept here, "" where it is; with ``number``, whether what was just recorded of this exercise is."""
+    try:
+        path = progress_file()
+        if not ensure_dirs([str(path.parent)]) or (number and number not in read_progress(path)):
+            return f"{path} cannot be written: set NETKIT_PROGRESS to a file that can"
+        own = {os.stat(place).st_dev for place in (*mounts.LAYERED, "/run", covers.STORE) if mounts.is_inside()}
+        if os.stat(path.parent).st_dev in own:
+            return f"{path.parent} is the lab's own and ends with it: set NETKIT_PROGRESS to a file elsewhere"
+        return ""
+    except NetkitError as error:  # a user without a home
+        return str(error)
 
 
 def read_progress(path: Path | None = None) -> dict[str, Entry]:
@@ -31,7 +46,7 @@ def read_progress(path: Path | None = None) -> dict[str, Entry]:
     try:
         rows = json.loads((path or progress_file()).read_bytes())
         return {str(number): _read_entry(row) for number, row in rows.items()}
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+    except (NetkitError, OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}
 
 
@@ -47,8 +62,7 @@ def record(number: str, passed: bool, path: Path | None = None) -> Entry:
 
     A corrupt file is put aside, not overwritten. Several notebooks may record at once.
     """
-    path = path or progress_file()
-    with contextlib.suppress(OSError), _locked(path):
+    with contextlib.suppress(NetkitError, OSError), _locked(path := path or progress_file()):
         if path.exists() and not read_progress(path) and path.read_bytes().strip() not in (b"", b"{}"):
             os.replace(path, path.with_suffix(".broken"))
         entries = read_progress(path)

@@ -12,6 +12,7 @@ import time
 
 from netkit.errors import LabError
 from netkit.lab.current import MACHINES_LAB, current_lab
+from netkit.lab.inside import limits
 from netkit.lab.inside.mounts import is_inside
 from netkit.lab.lab import Lab
 
@@ -59,6 +60,7 @@ def describe_labs() -> list[dict]:
     seconds (since it was opened), hosts (name → state).
     """
     rows = []
+    limits.sweep_cgroups()
     for lab in [current_lab()] if is_in_lab() else [*find_labs(), *find_machines_labs()]:
         with contextlib.suppress(OSError, LabError):  # a lab that closes just now
             facts = {key: lab.facts[key] for key in ("id", "mode", "engine", "label", "opener")}

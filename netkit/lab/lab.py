@@ -183,7 +183,11 @@ class Lab:
         return False
 
     def states(self) -> dict[str, str]:
-        """The state of each host: idle (not started yet), starting, reachable, ready, failed or down."""
+        """The state of each host.
+
+        idle (not started yet), starting, reachable (its engine starts), ready, stopped (its engine is, on somebody's word),
+        failed (its engine ends whenever it starts), or down (switched off).
+        """
         told = self._ask({"states": True})
         return {name: told.get(name, {"state": "idle"})["state"] for name in self._hosts}
 
@@ -331,6 +335,7 @@ class Opening:
         """Wait until every started host answers; returns the lab. Raises LabError."""
         self.wait(self.is_ready)
         with self._closed_on_error():
+            wire.send(self._control, {"event": "opened"})
             lab = OpenLab(self)
         lab._up |= set(self.specification["start"])
         return lab
@@ -358,6 +363,7 @@ REMEDIES = {
     "Operation not permitted": "this machine takes the capabilities away from new user namespaces, as Ubuntu's AppArmor profile does: "
     "`netkit doctor` names the ways out",
     "No space left": "free some memory or disk space",
+    "Too many open files": "allow more where this is started: `ulimit -n 1024`",
     "'ip'": "`apt-get install iproute2`",
 }
 
@@ -373,6 +379,8 @@ def begin_lab(wishes: spec.Wishes, *, mode: str | None = None, engine: str | Non
     if is_inside():
         raise LabError("this is the inside of a lab already: reach its hosts with `netkit on NODE -- COMMAND`, or open a lab from outside")
     spec.check_count(wishes.nodes)
+    spec.check_workplace()
+    limits.sweep_cgroups()
     programs = find_engine(engine)
     _require_programs()
     chosen = identity.choose_mode(mode)

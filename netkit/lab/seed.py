@@ -21,8 +21,9 @@ from netkit.errors import EngineError, LabError
 from netkit.lab import images
 from netkit.lab.engine import Engine
 from netkit.lab.inside.store import copy_tree
+from netkit.places import cache_dir
 
-FORMAT = 2  # of the seed directory; a change makes all seeds anew
+FORMAT = 3  # of the seed directory; a change makes all seeds anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,6 @@ class Seed:
 
 
 EMPTY = Seed(None, "")
-
-
-def cache_dir() -> str:
-    """Where netkit keeps what is made once per user (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.path.join(base, "netkit")
 
 
 def ensure_seed(engine: Engine, mode: str, directory: str | None) -> Seed:
@@ -103,13 +98,13 @@ def _make_seed(path: str, engine: Engine, mode: str, directory: str | None) -> S
 
 def _load_and_keep(archive: str, target: str, mode: str, directory: str | None) -> None:
     """Load an archive into the engine of a throw-away lab, stop it cleanly, copy its store."""
+    from netkit.lab import spec
     from netkit.lab.lab import begin_lab  # the lab needs seeds, and seeds need a lab
-    from netkit.lab.spec import Wishes
 
-    with begin_lab(Wishes(1, 1, (archive,)), mode=mode, engine=directory, with_images=False).wait_ready() as lab:
+    with begin_lab(spec.Wishes(1, 1, (archive,)), mode=mode, engine=directory, with_images=False).wait_ready() as lab:
         node = lab["node1"]
         node.run(["docker", "load", "--input", archive])
-        node.run("pid=$(cat /run/docker.pid); kill $pid; while [ -d /proc/$pid ]; do sleep 0.01; done")
+        node.run([spec.ENGINE_SERVICE, "stop"])
         store = f"/proc/{node.pid}/root/var/lib/docker"
         os.makedirs(target)
         for part in ("image", "overlay2"):

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import pwd
 import secrets
 import sys
 import sysconfig
 from dataclasses import dataclass
 
+from netkit import places
 from netkit.errors import LabError
 from netkit.lab.engine import SYSTEM_PATH, Engine
 from netkit.lab.inside import limits
-from netkit.lab.inside.mounts import BIN
+from netkit.lab.inside.engine import RUNC, STATE, STOPPED
+from netkit.lab.inside.mounts import BIN, WORKPLACES
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # what the package lies in
 LAN = ipaddress.ip_network("192.168.59.0/24")
@@ -24,36 +27,17 @@ OUTSIDE_ADDRESS = LAN[254]
 MAX_NODES = 64
 HOST_SIZE = 1 << 30  # bytes of one host's tmpfs, at most
 # the caller's settings that would lead docker elsewhere, or a process of the lab astray
-SCRUBBED_PREFIXES = ("DOCKER_", "COMPOSE_", "BUILDX_", "BUILDKIT_", "CONTAINERD_", "CONTAINER_", "NOTIFY_", "LD_", "JPY_")
+SCRUBBED_PREFIXES = (
+    *("DOCKER_", "COMPOSE_", "BUILDX_", "BUILDKIT_", "CONTAINERD_", "CONTAINER_", "PODMAN_", "TESTCONTAINERS_"),
+    *("NOTIFY_", "LD_", "JPY_", "BASH_FUNC_"),
+)
 SCRUBBED = {
     *("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS", "XDG_RUNTIME_DIR", "TMPDIR", "LISTEN_FDS", "LISTEN_PID"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "NETKIT_MODE", "NETKIT_ENGINE"),
+    *("BASH_ENV", "ENV", "PROMPT_COMMAND", "CURL_HOME", "WGETRC", "NETRC", "NETKIT_MODE", "NETKIT_ENGINE"),
 }
-
-RUNC_SHIM = """#!/bin/sh
-# Stands before runc. In a user namespace an engine may not write control groups, so the bundle must
-# not ask for them: the two settings are renamed, and runc ignores names it does not know. A quote
-# inside a JSON string is always escaped, so nothing but these two keys can match.
-last=
-bundle=
-for word; do
-    case $last in --bundle | -b) bundle=$word ;; esac
-    last=$word
-done
-case " $* " in *" create "* | *" run "*)
-    [ -z "$bundle" ] || sed -i 's/"cgroupsPath":"/"noCgroupsPath":"/; s/"resources":{/"noResources":{/' "$bundle/config.json" ;;
-esac
-exec RUNC "$@"
-"""
-
-PROFILE = """# a shell on a host of the lab
-PATH=%(bin)s:$PATH
-export container=docker
-HISTFILE=
-[ -z "${BASH_VERSION:-}" ] || PS1='\\[\\e[1;32m\\]\\u@\\h\\[\\e[0m\\]:\\w\\$ '
-unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH
-export DOCKER_CONFIG=/run/docker-config
-"""
+DOCKER_CONFIG = "/run/docker-config"
+SYSTEM_HOMES = ("/", "/bin", "/dev", "/sbin", "/usr/sbin", "/usr/bin", "/etc", "/proc", "/sys", "/run")
+ENGINE_SERVICE = "/etc/init.d/docker"  # on a node: stops and starts its engine, as on a machine without systemd
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +86,10 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
         "label": wishes.label,
         "opener": os.getpid(),
     }
-    environment = lab_environment(dict(os.environ))
-    keep = _visible_paths((*wishes.keep, *map(os.path.dirname, engine.commands.values())))
+    environment = lab_environment(dict(os.environ)) | places.spare_settings()
+    keep = _visible_paths((*wishes.keep, *map(os.path.dirname, engine.commands.values())), environment["PATH"])
     node_engine = _engine_spec(engine, environment)
+    programs = _programs(engine)
     hosts = {}
     for name, address in addresses.items():
         hosts[name] = {
@@ -113,7 +98,7 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
             "mac": mac_for(address),
             "size": HOST_SIZE,
             "keep": keep,
-            "files": _etc_files(name, addresses),
+            "files": _etc_files(name, addresses) | (programs if name != OUTSIDE else {}),
             "commands": _commands(engine, name != OUTSIDE),
             "environment": environment | {"NETKIT_NODE": name},
             "engine": node_engine if name != OUTSIDE else None,
@@ -123,6 +108,8 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
         "hosts": hosts,
         "start": [*names[: wishes.start], OUTSIDE],
         "seed": seed,
+        "homes": _homes(),
+        "keep": keep,
         "max_processes": limits.MAX_PROCESSES,
     }
 
@@ -132,20 +119,71 @@ def mac_for(address: ipaddress.IPv4Address) -> str:
     return "52:54:" + ":".join(f"{byte:02x}" for byte in address.packed)
 
 
+def leads_out(name: str) -> bool:
+    """Whether an environment variable of a caller has no place in a lab; proxies are in whatever letters."""
+    return name in SCRUBBED or name.startswith(SCRUBBED_PREFIXES) or name.lower().endswith("_proxy")
+
+
 def lab_environment(caller: dict[str, str]) -> dict[str, str]:
     """A caller's environment without what would lead docker or the engine out of the lab."""
-    kept = {name: value for name, value in caller.items() if name not in SCRUBBED and not name.startswith(SCRUBBED_PREFIXES)}
+    kept = {name: value for name, value in caller.items() if not leads_out(name)}
     # the docker CLI's own settings on the lab; DOCKER_CONFIG also hides the caller's contexts
-    kept |= {"container": "docker", "DOCKER_CONFIG": "/run/docker-config", "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"}
+    kept |= {"container": "docker", "DOCKER_CONFIG": DOCKER_CONFIG, "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"}
     caller_path = [part for part in kept.get("PATH", "").split(":") if part and part != BIN]
     system = [part for part in SYSTEM_PATH.split(":") if part not in caller_path]
     kept["PATH"] = ":".join([BIN, *caller_path, *system])
     return kept
 
 
-def _visible_paths(wanted: tuple[str, ...]) -> list[str]:
-    """Everything the lab's own programs live in, and what the opener wants to stay visible."""
-    return [*wanted, ROOT, sys.prefix, sys.base_prefix, os.getcwd()]
+def check_workplace() -> None:
+    """Raise LabError if the working directory is none, or one that each host of a lab has for itself."""
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        raise LabError("the working directory has been deleted: change to one that exists") from None
+    if here in WORKPLACES and here != "/tmp":
+        raise LabError(f"{here} is each host's own in a lab, and what is written there is lost: change to a directory of your own")
+
+
+def _visible_paths(wanted: tuple[str, ...], path: str) -> list[str]:
+    """All that stays visible though it may lie below a place that is hidden or covered.
+
+    That is what the lab's programs live in, what the opener wants, what a user's Python is found in, and where a user works.
+    """
+    programs = [ROOT, sys.prefix, sys.base_prefix, *filter(os.path.isabs, (*sys.path, *path.split(":")))]
+    home = places.home()
+    kept = places.ensure_dirs(places.kept_dirs()) if home else []
+    work = [_workplace(os.getcwd()), *([_workplace(home)] if home else [])]
+    return [*wanted, *map(_version_manager, programs), *kept, *work]
+
+
+def _workplace(directory: str) -> str:
+    """What stays visible around a directory that somebody works in: where it lies in a hidden place, the topmost one below that.
+
+    So ``../data`` is what it is elsewhere. Below /run, where others' sockets are, and in an engine's own data, only the directory.
+    """
+    for place in WORKPLACES:
+        first = directory.removeprefix(place + "/").split("/")[0]
+        if directory.startswith(place + "/") and place != "/run" and first not in ("docker", "containerd"):
+            return f"{place}/{first}"
+    return directory
+
+
+def _version_manager(path: str) -> str:
+    """Of a program's directory in a dot directory of a home, as ~/.pyenv/versions/3.12: all of that; else the directory itself.
+
+    Not of those that everybody shares, ~/.local for example.
+    """
+    home = os.path.realpath(places.home() or "/nonexistent")
+    first = path.removeprefix(home + "/").split("/")[0]
+    shared = not first.startswith(".") or first in (".local", ".cache", ".config", ".docker")
+    return path if shared or not path.startswith(home + "/") else f"{home}/{first}"
+
+
+def _homes() -> list[str]:
+    """The homes whose dot files a shell of the lab would read: the caller's; for root, as ``su - USER`` goes there, everybody's."""
+    homes = [places.home(), *(entry.pw_dir for entry in pwd.getpwall() if entry.pw_uid in (0, os.geteuid()) or os.geteuid() == 0)]
+    return [home for home in dict.fromkeys(homes) if home and os.path.isdir(home) and home not in SYSTEM_HOMES]
 
 
 def _etc_files(name: str, addresses: dict[str, ipaddress.IPv4Address]) -> dict[str, str]:
@@ -156,8 +194,31 @@ def _etc_files(name: str, addresses: dict[str, ipaddress.IPv4Address]) -> dict[s
         "/etc/hostname": f"{name}\n",
         # nobody listens there: a look-up is refused at once, where no server at all would be waited for
         "/etc/resolv.conf": "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n",
-        "/etc/profile.d/zz-netkit.sh": PROFILE % {"bin": BIN},
+        "/etc/profile.d/zz-netkit.sh": _template("profile.sh"),
+        "/etc/bash.bashrc": _template("bash.bashrc"),
+        "/etc/environment": "",  # variables for those who log in (pam_env(8)): here su
     }
+
+
+def _programs(engine: Engine) -> dict[str, str]:
+    """What a node has instead of a machine's own programs: path → text."""
+    return {
+        RUNC: _template("runc", RUNC=engine.commands["runc"]),
+        ENGINE_SERVICE: _template("docker", STATE=STATE, STOPPED=STOPPED),
+        f"{BIN}/systemctl": _template("systemctl", SERVICE=ENGINE_SERVICE),
+    }
+
+
+def _template(name: str, **words: str) -> str:
+    """A file of netkit/lab/node, with ``@NAME@`` replaced by what a lab's node has."""
+    leads_out = "|".join(
+        [*(f"{prefix}[A-Za-z0-9_]*" for prefix in SCRUBBED_PREFIXES), *sorted(SCRUBBED), "[A-Za-z0-9_]*_[Pp][Rr][Oo][Xx][Yy]"]
+    )
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "node", name), encoding="utf-8") as file:
+        text = file.read()
+    for word, value in {"BIN": BIN, "DOCKER_CONFIG": DOCKER_CONFIG, "LEADS_OUT": leads_out, **words}.items():
+        text = text.replace(f"@{word}@", value)
+    return text
 
 
 def _commands(engine: Engine, node: bool) -> dict[str, str]:
@@ -171,10 +232,7 @@ def _engine_spec(engine: Engine, environment: dict[str, str]) -> dict:
     directories = dict.fromkeys(os.path.dirname(path) for path in engine.commands.values())
     return {
         "dockerd": engine.dockerd,
-        "runc_shim": RUNC_SHIM.replace("RUNC", engine.commands["runc"]),
         "config": {
-            "runtimes": {"lab": {"path": "/run/netkit-runc"}},
-            "default-runtime": "lab",
             "storage-driver": "overlay2",
             "features": {"containerd-snapshotter": False},
             # containers' look-ups end here too, and never at a resolver of the world outside
@@ -182,7 +240,8 @@ def _engine_spec(engine: Engine, environment: dict[str, str]) -> dict:
         },
         "environment": environment
         | {
-            "PATH": ":".join([*directories, SYSTEM_PATH]),
+            # first what stands before runc: the engine finds it by name, whatever a learner writes into daemon.json
+            "PATH": ":".join([os.path.dirname(RUNC), *directories, SYSTEM_PATH]),
             # docker_gwbridge wants br_netfilter; where it cannot be had, a lab does without (moby, ≥ 27.5.1)
             "DOCKER_IGNORE_BR_NETFILTER_ERROR": "1",
             # a third of an engine's start is its garbage collector's (measured by benchmarks/boot.py):

@@ -39,11 +39,12 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, Callable[[int], None]] = {}
         self._timers: list[tuple[float, Callable[[], None]]] = []
+        self._signals: dict[int, Callable[[], None]] = {}
         self.running = True
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self.watch(wake_read, lambda: os.read(wake_read, 4096))
+        self.watch(wake_read, lambda: self._wake(os.read(wake_read, 4096)))
 
     def watch(self, file: int | socket.socket, callback: Callable[[], object]) -> None:
         """Call ``callback`` whenever ``file`` can be read."""
@@ -56,6 +57,11 @@ class Loop:
     def on_exit(self, pid: int, callback: Callable[[int], None]) -> None:
         """Call ``callback`` with the exit status of child ``pid``."""
         self._children[pid] = callback
+
+    def on_signal(self, number: int, callback: Callable[[], None]) -> None:
+        """Call ``callback`` when this process gets signal ``number``; as with all callbacks, between two others."""
+        self._signals[number] = callback
+        signal.signal(number, lambda *_: None)
 
     def waits_for(self, pid: int) -> bool:
         """Whether child ``pid`` has yet to end."""
@@ -70,7 +76,7 @@ class Loop:
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *self._signals):
                 signal.signal(number, signal.SIG_DFL)
         return pid
 
@@ -82,6 +88,10 @@ class Loop:
                     key.data()
             self._reap()
             self._run_timers()
+
+    def _wake(self, numbers: bytes) -> None:
+        for number in set(numbers) & self._signals.keys():
+            self._signals[number]()
 
     def _patience(self) -> float | None:
         if not self._timers:

@@ -24,7 +24,7 @@ import signal
 import socket
 import sys
 
-from netkit.lab.inside import limits, mounts, wire
+from netkit.lab.inside import covers, limits, mounts, wire
 from netkit.lab.inside import syscalls as sc
 
 NAMESPACES = sc.NEWNS | sc.NEWPID | sc.NEWUTS | sc.NEWIPC | sc.NEWNET
@@ -35,6 +35,7 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     opener = int(sys.argv[2])
     sc.set_process_name("netkit-holder")
+    os.umask(0o022)  # a host's files have the modes of a machine's, whatever its opener's umask is
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C at the learner's terminal is not for the lab
     received = wire.receive(control)
@@ -98,6 +99,7 @@ def _report(control: socket.socket, error: BaseException) -> None:
 
 def _enter(control: socket.socket, spec: dict) -> int:
     """Make the lab's namespaces and fork its PID 1; returns its pid."""
+    listeners = covers.find_listeners()
     sc.unshare(sc.NEWUSER)
     sc.die_with_parent()  # new credentials have forgotten the first request
     wire.send(control, {"event": "map", "pid": os.getpid()})
@@ -107,12 +109,15 @@ def _enter(control: socket.socket, spec: dict) -> int:
     sc.unshare(sc.NEWNS)
     mounts.make_private()
     seed = os.open(spec["seed"], os.O_PATH | os.O_CLOEXEC) if spec["seed"] else None  # before /run is covered: the cache may be there
+    kept = mounts.open_kept(spec["keep"], ("/run",))
     sc.mount("tmpfs", "/run", "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "size=64m,mode=755")
     os.makedirs(mounts.SHARED + "/seed")
     if seed is not None:
         sc.mount(f"/proc/self/fd/{seed}", mounts.SHARED + "/seed", None, sc.MS_BIND)
         sc.set_readonly(mounts.SHARED + "/seed")
         os.close(seed)
+    mounts.bind_kept(kept)
+    covers.cover(spec["homes"], listeners, spec["keep"])
     _unshare_nested(sc.NEWUSER | NAMESPACES)
     sc.die_with_parent()
     pid = os.fork()

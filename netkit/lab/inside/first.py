@@ -16,6 +16,8 @@ from netkit.lab.inside import host, lan, mounts, wire
 from netkit.lab.inside import syscalls as sc
 from netkit.lab.inside.agent import Loop
 
+SETTLED = ("ready", "stopped", "failed", "down")  # states of hosts in which nothing is to be waited for
+
 
 def serve(control: socket.socket, spec: dict) -> None:
     """Run the lab until the control socket closes."""
@@ -31,6 +33,8 @@ class First:
         self._loop = Loop()
         self._states: dict[str, dict] = {}
         self._pids: dict[str, int] = {}
+        self._known: set[str] = set()  # hosts that were ready once in their present life
+        self._told = True
         self._waiting: list[tuple[socket.socket, set[str]]] = []
         self._dying: list[tuple[socket.socket, str]] = []
 
@@ -114,18 +118,22 @@ class First:
             lan.unplug(name)
             if self._pids.get(name) == pid:
                 del self._pids[name]  # the kernel may give the number to somebody else now
-            if self._states[name]["state"] != "failed":
+            if self._states[name]["state"] != "failed" or name in self._known:
                 self._states[name] = {"state": "down"}
+            self._known.discard(name)
         for line in said.decode().splitlines():
             self._states[name] = json.loads(line)
-        if not wire.tell(self._control, {"event": "state", "hosts": self._states}):
+            if self._states[name]["state"] == "ready":
+                self._known.add(name)
+        if self._told and not wire.tell(self._control, {"event": "state", "hosts": self._states}):
             self._loop.running = False
         self._answer_waiting()
         if not said:
             self._tell_death(name)
 
     def _hear_opener(self) -> None:
-        """The opener says nothing but goodbye, by closing its end."""
+        """The opener says that it has heard enough of states, and goodbye by closing its end."""
+        self._told = False
         if wire.hear(self._control) is None:
             self._loop.running = False
 
@@ -152,7 +160,7 @@ class First:
     def _handle(self, connection: socket.socket, request: dict) -> None:
         if "need" in request:
             names = [name for name in request["need"] if name in self._spec["hosts"]]
-            missing = [name for name in names if self._states.get(name, {}).get("state") in (None, "down", "failed")]
+            missing = [name for name in names if name not in self._pids]  # a host whose engine has ended is still that host
             if missing:
                 self._plug([self._begin(name) for name in missing], [])
             self._waiting.append((connection, set(names)))
@@ -169,7 +177,7 @@ class First:
             wire.tell(connection, {"hosts": self._states})
 
     def _answer_waiting(self) -> None:
-        settled = {name for name, state in self._states.items() if state["state"] in ("ready", "failed", "down")}
+        settled = {name for name, state in self._states.items() if state["state"] in SETTLED or name in self._known}
         for connection, names in [pair for pair in self._waiting if pair[1] <= settled]:
             self._waiting.remove((connection, names))
             wire.tell(connection, {"hosts": self._states})

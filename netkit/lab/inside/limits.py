@@ -7,35 +7,62 @@ namespace; root is exempt from that, so root's lab gets a control group with a p
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import resource
 import time
 
 MAX_PROCESSES = 8192  # an engine with a few containers has about 100 threads
 TRIES = 200  # of removing a control group, a hundredth of a second apart
+PREFIX = "netkit-"  # of the names of control groups
 HIERARCHIES = ("/sys/fs/cgroup/pids", "/sys/fs/cgroup")  # version 1's own, version 2's only one
 
 
 def make_cgroup(lab_id: str, most: int) -> str | None:
-    """Make a control group with a pids limit for a lab; None where this machine offers none."""
+    """Make a control group with a pids limit for a lab; None where this machine offers none.
+
+    The calling process keeps it locked as long as it lives (flock(2)): a group that nobody has locked is left over.
+    """
     for hierarchy in HIERARCHIES:
-        path = f"{hierarchy}/netkit-{lab_id}"
+        path = f"{hierarchy}/{PREFIX}{lab_id}"
         try:
             os.mkdir(path)
         except OSError:
             continue
         try:
+            fcntl.flock(os.open(path, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_EX)
             with open(f"{path}/pids.max", "w", encoding="ascii") as file:
                 file.write(str(most))
             return path
-        except OSError:  # no pids controller in this hierarchy
-            os.rmdir(path)
+        except OSError:  # no pids controller in this hierarchy, or swept away in the moment before it was locked
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
     return None
+
+
+def sweep_cgroups() -> None:
+    """Remove the control groups of labs that have ended with everybody who would have removed them."""
+    for hierarchy in HIERARCHIES:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(hierarchy):
+                if name.startswith(PREFIX):
+                    _sweep(f"{hierarchy}/{name}")
+
+
+def _sweep(path: str) -> None:
+    with contextlib.suppress(OSError):  # it is locked, has processes, or is another user's
+        group = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(group, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.rmdir(path)
+        finally:
+            os.close(group)
 
 
 def remove_cgroup(lab_id: str) -> None:
     """Remove a lab's control group, if it has one, once its processes are gone (idempotent)."""
-    for path in (f"{hierarchy}/netkit-{lab_id}" for hierarchy in HIERARCHIES):
+    for path in (f"{hierarchy}/{PREFIX}{lab_id}" for hierarchy in HIERARCHIES):
         for _ in range(TRIES):
             try:
                 os.rmdir(path)

@@ -15,6 +15,7 @@ BIN = "/run/netkit-bin"  # first on the PATH of every host
 SHARED = "/run/netkit"  # the lab's own directory, the same on every host
 PRIVATE = ("/tmp", "/dev/shm", "/run")  # empty at start
 LAYERED = ("/etc", "/var/lib")  # the machine's, with changes kept apart
+WORKPLACES = (*PRIVATE, "/var/lib")  # where a kept path is the machine's own, written to for good
 
 
 def is_inside() -> bool:
@@ -27,14 +28,14 @@ def make_private() -> None:
     sc.mount(None, "/", None, sc.MS_REC | sc.MS_PRIVATE)
 
 
-def open_kept(paths: list[str], hidden: tuple[str, ...] = PRIVATE) -> dict[str, int]:
-    """Open those of ``paths`` that are about to be hidden, so that they can be put back.
+def open_kept(paths: list[str], hidden: tuple[str, ...] = WORKPLACES) -> dict[str, int]:
+    """Open those of ``paths`` that are about to be hidden below ``hidden``, so that they can be put back.
 
     Returns path → O_PATH descriptor, outermost first.
     """
     kept: dict[str, int] = {}
     for path in sorted({os.path.realpath(path) for path in paths}):
-        under = any(path.startswith(place + "/") for place in hidden)
+        under = path in hidden or any(path.startswith(place + "/") for place in hidden)
         covered = any(path.startswith(other + "/") for other in kept)
         if under and not covered and os.path.exists(path):
             kept[path] = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -54,22 +55,23 @@ def bind_kept(kept: dict[str, int]) -> None:
         os.close(fd)
 
 
-def write_file(path: str, text: str, mode: int = 0o644) -> None:
-    """Write a small file and its missing parent directories."""
+def write_file(path: str, text: str) -> None:
+    """Write a small file and its missing parent directories; a script can be executed."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
-    os.chmod(path, mode)
+    os.chmod(path, 0o755 if text.startswith("#!") else 0o644)
 
 
 def build_root(hostname: str, files: dict[str, str], keep: list[str], size: int) -> None:
     """Give the calling process, alone in a new mount namespace, the file system of a lab's host.
 
-    ``files`` (path → text) are written below /etc, ``keep`` are paths that stay visible even under
+    ``files`` (path → text) are written below /etc and /run, ``keep`` are paths that stay visible even under
     a hidden place, ``size`` is the bound of the host's own tmpfs in bytes. Raises OSError.
     """
     make_private()
     kept = open_kept(keep)
+    tmp = kept.pop("/tmp", None)
     shared = os.open(SHARED, os.O_PATH | os.O_CLOEXEC)
     store = "/run"  # any directory every machine has; it is covered by the host's own /run at the end
     sc.mount("tmpfs", store, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, f"size={size},nr_inodes=400k,mode=755")
@@ -79,14 +81,21 @@ def build_root(hostname: str, files: dict[str, str], keep: list[str], size: int)
     # not only layered but empty: the machine's own engine keeps its settings and data there
     _bind_new(f"{store}/settings", "/etc/docker", 0o755)
     _bind_new(f"{store}/docker", "/var/lib/docker", 0o710)
-    _bind_new(f"{store}/tmp", "/tmp", 0o1777)
-    _bind_new(f"{store}/shm", "/dev/shm", 0o1777)
+    if tmp is None:
+        _bind_new(f"{store}/tmp", "/tmp", 0o1777)
+    else:
+        os.close(tmp)  # whoever works there has the machine's own
+    if os.path.isdir("/dev/shm"):  # some containers have none
+        _bind_new(f"{store}/shm", "/dev/shm", 0o1777)
     _bind_new(f"{store}/run", "/run", 0o755)
     os.makedirs("/run/lock", exist_ok=True)
     os.makedirs(SHARED, exist_ok=True)
     sc.mount(f"/proc/self/fd/{shared}", SHARED, None, sc.MS_BIND | sc.MS_REC)
     os.close(shared)
     bind_kept(kept)
+    for path, text in files.items():
+        if path.startswith("/run/"):
+            write_file(path, text)
     _mount_kernel_views()
     sc.sethostname(hostname)
 

@@ -20,7 +20,10 @@ class WebServer:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._listener = socket.create_server(("::", PORT), family=socket.AF_INET6, backlog=256, dualstack_ipv6=True)
+        try:
+            self._listener = socket.create_server(("::", PORT), family=socket.AF_INET6, backlog=256, dualstack_ipv6=True)
+        except (OSError, ValueError):  # a kernel without IPv6, or one that has it switched off
+            self._listener = socket.create_server(("", PORT), backlog=256)
         loop.watch(self._listener, self._accept)
 
     def _accept(self) -> None:

@@ -34,7 +34,8 @@ def lay_seed(seed: str, data_root: str) -> None:
 
 def copy_tree(source: str, target: str) -> None:
     """Copy directories, files and symbolic links; modes are kept, owners are the caller's."""
-    os.makedirs(target, mode=os.stat(source).st_mode & 0o7777, exist_ok=True)
+    os.makedirs(target, exist_ok=True)
+    os.chmod(target, os.stat(source).st_mode & 0o7777)  # mkdir(2) takes the umask's bits away, and the sticky one
     for entry in os.scandir(source):
         there = f"{target}/{entry.name}"
         if entry.is_symlink():

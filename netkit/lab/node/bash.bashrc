@@ -1,0 +1,4 @@
+# An interactive bash on a host of the lab, which has no dot files of its own.
+. /etc/profile.d/zz-netkit.sh
+if ! shopt -oq posix && [ -r /usr/share/bash-completion/bash_completion ]; then . /usr/share/bash-completion/bash_completion; fi
+alias ls='ls --color=auto'
