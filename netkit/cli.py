@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import json
 import os
 import sys
@@ -11,9 +12,16 @@ from collections.abc import Sequence
 from netkit import __version__
 from netkit.errors import NetkitError
 
+# how the signs that netkit writes are written where there are none of them
+IN_ASCII = {
+    **{"✓": "+", "✗": "x", "–": "-", "—": "-", "−": "-", "…": "...", "→": "->", "←": "<-", "↔": "<->", "µ": "u", "·": ".", "×": "x"},
+    **{"□": "[]", "≥": ">=", "≤": "<=", "²": "2", "³": "3"},
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one netkit command and exit with its status; a user's mistake is one sentence and status 2."""
+    _write_whatever_comes()
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = _build_parser()
     options = parser.parse_args(_before_dashes(words))
@@ -28,6 +36,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would complain once more at exit
         sys.exit(141)
+
+
+def _write_whatever_comes() -> None:
+    """Let no sign that a locale or PYTHONIOENCODING lacks end a command: it is written in another way."""
+    codecs.register_error("netkit", write_in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        # what Python chooses by itself; who asked for something else, as "ascii:replace", gets that
+        if getattr(stream, "errors", None) in ("strict", "surrogateescape", "backslashreplace"):
+            stream.reconfigure(errors="netkit")
+
+
+def write_in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
+    """How the first sign that could not be encoded is written instead, and where to go on (``codecs.register_error``).
+
+    Netkit's own signs have a likeness. A byte of a file name that could not be decoded (``os.fsdecode``) is that byte again,
+    and the rest is escaped as in JSON, so that JSON stays JSON. Raises ``error`` if it is not about encoding.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    sign = error.object[error.start]
+    if "\udc80" <= sign <= "\udcff":
+        return bytes([ord(sign) - 0xDC00]), error.start + 1
+    return IN_ASCII.get(sign) or json.dumps(sign)[1:-1], error.start + 1
 
 
 def _before_dashes(words: list[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """The Jupyter kernel that lives inside node1 of a lab of its own (of real machines: :mod:`netkit.machines.kernel`).
 
-``python -m netkit.kernel -f CONNECTION_FILE`` is what the kernelspec starts. The process that the
+``python -P -m netkit.kernel -f CONNECTION_FILE`` is what the kernelspec starts, with whatever else ipykernel takes. The process that the
 client starts stays outside: it opens the lab, and ends it when the kernel or the client ends. Its
 child joins node1's namespaces in an order each step of which has its reason:
 
@@ -15,45 +15,110 @@ The heartbeat's thread is started before step 4, so that it binds where the clie
 
 from __future__ import annotations
 
+import os
+import sys
+
+from netkit.search_path import put_workplace_last
+
+if __name__ == "__main__":
+    put_workplace_last()  # what is imported from here on is no file of a learner's
+
 import argparse
 import contextlib
 import json
-import os
+import resource
 import select
 import signal
 import socket
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
-from netkit.errors import NetkitError, said_at_the_end
+from netkit.errors import LabError, NetkitError, said_at_the_end
 from netkit.lab.current import INVENTORY
 from netkit.lab.inside import syscalls as sc
 from netkit.lab.lab import Lab, Opening, begin_lab
 from netkit.lab.spec import Wishes, check_count, lab_environment
+from netkit.places import spare_settings
 
 NODE = "node1"
 CONNECTION_FILE = "/run/netkit-kernel.json"
 DEFAULT_NODES = 2
+FILES, FILES_NEEDED = 1024, 128  # open at once: Linux's usual limit, and 80 for a kernel at rest with what a few cells open
 
 
 def main() -> None:
     """Open a lab, run a kernel in its node1, and end both together."""
-    parser = argparse.ArgumentParser(prog="netkit.kernel")
-    parser.add_argument("-f", required=True, dest="connection_file", help="the connection file the client wrote")
-    path = os.path.abspath(parser.parse_args().connection_file)
+    path, more = read_arguments(sys.argv[1:])
+    connection = _read_connection(path)
     client = _watch_client()
+    try:
+        ensure_files()
+        with ports_held(json.loads(connection)):
+            status = _open_and_run(path, connection, more, client)
+    except (NetkitError, OSError, ValueError) as error:
+        print(f"netkit: {error}", file=sys.stderr)
+        _tell_client(["-f", path, *more], str(error))
+        status = 1
+    sys.exit(status)
+
+
+def _tell_client(arguments: Sequence[str], why: str) -> None:
+    """Answer every cell with the reason why there is no lab, where at least that is possible."""
+    try:
+        from netkit import kernel_app
+
+        kernel_app.run_refusal(arguments, why)
+    except Exception as error:
+        print(f"netkit: nor is there a kernel to say so in the notebook: {type(error).__name__}: {error}", file=sys.stderr)
+
+
+def read_arguments(words: Sequence[str]) -> tuple[str, list[str]]:
+    """The connection file's absolute path, and the other arguments, which are ipykernel's.
+
+    Exits with ipykernel's own words and status where it refuses those, or only answers (``--help``); with status 2 and a
+    sentence where no connection file is named.
+    """
+    parser = argparse.ArgumentParser(prog="netkit.kernel", add_help=False, allow_abbrev=False)
+    # as ipykernel spells it: an alias, with one dash or two, or the full name of the setting
+    names = ("-f", "--f", "--IPKernelApp.connection_file", "--ConnectionFileMixin.connection_file")
+    parser.add_argument(*names, dest="connection_file", default="")
+    found, more = parser.parse_known_args(words)
+    if more:  # before a lab is opened; without, ipykernel is imported while it opens
+        from netkit import kernel_app
+
+        kernel_app.check_arguments(more)
+    if not found.connection_file:
+        _refuse("no connection file was named")
+    return os.path.abspath(found.connection_file), more
+
+
+def _read_connection(path: str) -> str:
+    """The text of a connection file; exits with status 2 and a sentence if it is none."""
     try:
         with open(path, encoding="utf-8") as file:
             connection = file.read()
-        with ports_held(json.loads(connection)):
-            status = _open_and_run(path, connection, client)
-    except (NetkitError, OSError, ValueError) as error:
-        from netkit import kernel_app
+        if isinstance(json.loads(connection), dict):
+            return connection
+        _refuse(f"{path} is no connection file")
+    except (OSError, ValueError) as error:
+        _refuse(f"{path} is no connection file that can be read ({error})")
 
-        print(f"netkit: {error}", file=sys.stderr)
-        kernel_app.run_refusal(path, str(error))
-        status = 1
-    sys.exit(status)
+
+def _refuse(why: str) -> NoReturn:
+    print(f"netkit: {why}: a Jupyter client writes one and starts this with `-f FILE`; `netkit start` is such a client", file=sys.stderr)
+    sys.exit(2)
+
+
+def ensure_files() -> None:
+    """Let a kernel open files as it needs them, as far as this process may say so (idempotent); raises LabError for too few."""
+    now, most = (sys.maxsize if limit == resource.RLIM_INFINITY else limit for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
+    if most < FILES_NEEDED:
+        raise LabError(
+            f"a kernel needs {FILES_NEEDED} open files, and may have {most} here: raise the limit where Jupyter is started "
+            "(`ulimit -n 1024`, and for good in /etc/security/limits.conf)"
+        )
+    if now < FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, most), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
 @contextlib.contextmanager
@@ -76,16 +141,16 @@ def ports_held(connection: dict) -> Iterator[None]:
         yield
 
 
-def _open_and_run(path: str, connection: str, client: list[int]) -> int:
-    """Open what the environment asks for, and run a kernel in it; returns the kernel's exit status."""
+def _open_and_run(path: str, connection: str, more: Sequence[str], client: list[int]) -> int:
+    """Open what the environment asks for, and run a kernel in it, with ``more`` arguments; returns the kernel's exit status."""
     if os.environ.get(INVENTORY):
         from netkit.machines.kernel import serve
 
-        return serve(path, client)
+        return serve(["-f", path, *more], client)
     opening = begin_lab(_read_wishes(path, connection))
     from netkit import kernel_app  # ipykernel takes as long to import as the engines to start
 
-    return _run(opening, kernel_app, connection, client)
+    return _run(opening, kernel_app, connection, more, client)
 
 
 def _read_wishes(path: str, connection: str) -> Wishes:
@@ -108,7 +173,7 @@ def _watch_client() -> list[int]:
         sys.exit("netkit: the server that started this kernel has gone")
 
 
-def _run(opening: Opening, kernel_app, connection: str, client: list[int]) -> int:
+def _run(opening: Opening, kernel_app, connection: str, more: Sequence[str], client: list[int]) -> int:
     """Fork the kernel into the lab and wait for the end of either, or of the client."""
     lab = opening.wait_reachable(NODE)
     go_read, go_write = os.pipe2(os.O_CLOEXEC)
@@ -117,7 +182,7 @@ def _run(opening: Opening, kernel_app, connection: str, client: list[int]) -> in
     if child == 0:
         os.close(go_write)
         opening.disown()
-        _enter_and_serve(lab, kernel_app, connection, go_read, me)
+        _enter_and_serve(lab, kernel_app, connection, more, go_read, me)
     os.close(go_read)
     os.close(me)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -143,7 +208,7 @@ def _wait(opening: Opening, child: int, ended: int, client: list[int]) -> int:
             return 1
 
 
-def _enter_and_serve(lab: Lab, kernel_app, connection: str, go: int, launcher: int) -> None:
+def _enter_and_serve(lab: Lab, kernel_app, connection: str, more: Sequence[str], go: int, launcher: int) -> None:
     """In the forked child: enter node1, fork the kernel there, and see that it is reaped.
 
     A PID namespace cannot end before every process in it has been waited for. The kernel's parent is
@@ -159,7 +224,7 @@ def _enter_and_serve(lab: Lab, kernel_app, connection: str, go: int, launcher: i
         kernel = os.fork()
         if kernel == 0:
             sc.die_with_parent()
-            _serve(files, cwd, kernel_app, connection, go)
+            _serve(files, cwd, kernel_app, connection, more, go)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         ended = os.pidfd_open(kernel)
@@ -174,13 +239,14 @@ def _open_namespaces(pid: int) -> dict[str, int]:
     return {name: os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("user", "pid", "mnt", "uts", "ipc", "net")}
 
 
-def _serve(files: dict[str, int], cwd: str, kernel_app, connection: str, go: int) -> None:
+def _serve(files: dict[str, int], cwd: str, kernel_app, connection: str, more: Sequence[str], go: int) -> None:
     """In node1's PID namespace: be the kernel, until the client says so."""
     status = 1
     try:
         with said_at_the_end(f"the kernel in {NODE}"):
             _join(files, cwd, connection)
-            kernel_app.run_kernel(CONNECTION_FILE, lambda: _join_network(files), lambda: bool(os.read(go, 1)))
+            arguments = ["-f", CONNECTION_FILE, *more]
+            kernel_app.run_kernel(arguments, lambda: _join_network(files), lambda: bool(os.read(go, 1)), _set_environment)
         status = 0
     finally:
         sys.stdout.flush()
@@ -195,11 +261,16 @@ def _join(files: dict[str, int], cwd: str, connection: str) -> None:
         sc.setns(files[name], kind)
     sc.die_with_parent()
     os.chdir(cwd)  # joining a mount namespace led to its root
-    environment = lab_environment(dict(os.environ)) | {"NETKIT_NODE": NODE}
-    os.environ.clear()
-    os.environ.update(environment)
+    _set_environment()
     with open(os.open(CONNECTION_FILE, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(connection)
+
+
+def _set_environment() -> None:
+    """Leave nothing in this process's environment that leads out of the lab (idempotent)."""
+    environment = lab_environment(dict(os.environ)) | spare_settings() | {"NETKIT_NODE": NODE}
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def _join_network(files: dict[str, int]) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
 
 from ipykernel.iostream import OutStream
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
+from traitlets import Type
+
+from netkit.search_path import put_workplace_last
 
 # `docker run --detach` of clients before 26.1.1 waits for the container in the background as well, and may get to
 # complain that it was cancelled before it ends: https://github.com/docker/cli/pull/5043. Once in some thousand runs.
@@ -30,7 +36,7 @@ class LabStream(OutStream):
 
 
 class PoliteApp(IPKernelApp):
-    """Lets the control channel's thread end before the channels that it still writes to.
+    """Lets the control channel's thread end before the channels that it still writes to, and does without a user's home.
 
     Asked to shut down, that thread first stops the main one, then flushes what was written and says "idle". ipykernel
     closes iopub meanwhile, and joins that thread after: where it was late, each flush waited ten seconds for iopub,
@@ -38,12 +44,35 @@ class PoliteApp(IPKernelApp):
     https://github.com/ipython/ipykernel/pull/1518).
     """
 
+    _spare: tempfile.TemporaryDirectory | None = None
+
+    def init_profile_dir(self) -> None:
+        """Keep IPython's profile for this kernel alone where the user's own takes nothing more: IPython tries to, and ends."""
+        try:
+            super().init_profile_dir()
+        except OSError as error:
+            print(
+                f"netkit: {self.ipython_dir} cannot be written ({error.strerror or error}): this kernel keeps no history", file=sys.stderr
+            )
+            self._spare = tempfile.TemporaryDirectory(prefix="netkit-ipython-", ignore_cleanup_errors=True)
+            self.ipython_dir = self._spare.name
+            super().init_profile_dir()
+
+    def serve(self) -> None:
+        """Answer the client until it shuts the kernel down."""
+        self.start()
+        with contextlib.suppress(Exception):
+            self.close()
+
     def close(self) -> None:
         """Close all channels, the control channel's thread first."""
+        atexit.unregister(self.close)  # there, iopub would be closed before
         if self.control_thread and self.control_thread.is_alive():
             self.control_thread.stop()
             self.control_thread.join()
         super().close()
+        if self._spare:
+            self._spare.cleanup()
 
 
 class LabKernelApp(PoliteApp):
@@ -63,6 +92,11 @@ class LabKernelApp(PoliteApp):
     def init_heartbeat(self) -> None:
         """Done in :meth:`init_iopub`."""
 
+    def init_path(self) -> None:
+        """What lies beside a notebook can be imported, and stands for nothing that is installed: IPython looks there first."""
+        if "" not in sys.path and not self.ignore_cwd and not os.environ.get("PYTHONSAFEPATH"):
+            sys.path.append("")
+
     def _bind_socket(self, s, port: int) -> int:
         port = super()._bind_socket(s, port)
         if getattr(self, "_binds_last", False) and self.enter_network:
@@ -71,23 +105,34 @@ class LabKernelApp(PoliteApp):
         return port
 
 
-def run_kernel(
-    connection_file: str, enter_network: Callable[[], None], wait_for_engine: Callable[[], bool], extensions: Sequence[str] = ()
-) -> None:
-    """Serve a Python kernel, with IPython ``extensions`` beside netkit's own.
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Exit with ipykernel's own words and status if it does not take these arguments, or only answers, as to ``--help``."""
+    LabKernelApp().parse_command_line(list(arguments))
 
+
+def run_kernel(
+    arguments: Sequence[str],
+    enter_network: Callable[[], None],
+    wait_for_engine: Callable[[], bool],
+    set_environment: Callable[[], None],
+    extensions: Sequence[str] = (),
+) -> None:
+    """Serve a Python kernel with ipykernel's ``arguments``, and with IPython ``extensions`` beside netkit's own.
+
+    ``set_environment`` is called after a learner's own settings and start-up files, which may have set anything.
     Returns when the client shuts it down, or the engine does not come up.
     """
     app = LabKernelApp.instance(kernel_class=IPythonKernel)
     app.enter_network = enter_network
     app.log_level = "ERROR"
     app.outstream_class = f"{__name__}.{LabStream.__name__}"
-    app.extensions = ["netkit.notebook", *extensions]
-    app.initialize(["-f", connection_file])
+    # not app.extensions: a learner's settings would replace them
+    app.default_extensions = [*app.default_extensions, "netkit.notebook", *extensions]
+    app.initialize(list(arguments))
+    set_environment()
+    put_workplace_last()
     if wait_for_engine():
-        app.start()
-    with contextlib.suppress(Exception):
-        app.close()
+        app.serve()
 
 
 class RefusalKernel(Kernel):
@@ -106,11 +151,17 @@ class RefusalKernel(Kernel):
         return {"status": "error", "execution_count": self.execution_count, **error}
 
 
-def run_refusal(connection_file: str, reason: str) -> None:
-    """Serve a kernel outside of any lab that runs nothing and says why; returns when shut down."""
+class RefusalApp(PoliteApp):
+    """Serves that kernel, and no other that a learner's settings name: it would run cells on the machine itself."""
+
+    kernel_class = Type(RefusalKernel, klass=Kernel)  # without config=True, unlike ipykernel's
+
+
+def run_refusal(arguments: Sequence[str], reason: str) -> None:
+    """Serve a kernel outside of any lab that runs nothing and says why, with ipykernel's ``arguments``; returns when shut down."""
     RefusalKernel.reason = reason
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    app = PoliteApp.instance(kernel_class=RefusalKernel)
+    app = RefusalApp.instance()
     app.log_level = "ERROR"
-    app.initialize(["-f", connection_file])
-    app.start()
+    app.initialize(list(arguments))
+    app.serve()

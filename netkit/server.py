@@ -7,6 +7,7 @@ import os
 import sys
 
 from netkit.errors import NetkitError
+from netkit.search_path import put_workplace_last
 
 FIRST = "00-start-here.ipynb"
 LOOPBACK = "127.0.0.1"
@@ -26,8 +27,10 @@ def start_server(port: int, browser: bool, notebooks: str | None = None, ip: str
     notebooks = os.path.abspath(notebooks) if notebooks else find_notebooks()
     if not os.path.isdir(notebooks):
         raise NetkitError(f"{notebooks} is no directory: name one that holds notebooks, or leave --notebooks out")
-    argv = [sys.executable, "-m", "jupyterlab", *server_arguments(port, browser, notebooks, ip)]
+    # -P: it works among a learner's files, and a learner's json.py is none of its own
+    argv = [sys.executable, "-P", "-m", "jupyterlab", *server_arguments(port, browser, notebooks, ip)]
     os.chdir(notebooks)  # where terminals start
+    put_workplace_last()
     os.execv(argv[0], argv)
 
 
@@ -42,7 +45,7 @@ def find_notebooks() -> str:
 
 def server_arguments(port: int, browser: bool, notebooks: str, ip: str = LOOPBACK) -> list[str]:
     """JupyterLab's arguments. Nothing here weakens its token or its origin checks."""
-    shell = [sys.executable, "-m", "netkit", "shell", "--of-server"]
+    shell = [sys.executable, "-P", "-m", "netkit", "shell", "--of-server"]
     arguments = [
         f"--ServerApp.ip={ip}",
         # wherever it listens: requests are for the loopback address a person sees, or they are refused

@@ -35,6 +35,11 @@ CASES = {
     "no busybox": (HIDE.format("busybox"), "run -- true", "busybox is missing"),
     "no newuidmap": (HIDE.format("newuidmap"), "run --mode user -- true", "newuidmap is missing: `apt-get install uidmap`"),
     "no subordinate ids": ("mount --bind /dev/null /etc/subuid && ", "run --mode user -- true", "usermod --add-subuids"),
+    "a user without a name": (
+        "sed /:0:0:/d /etc/passwd >$T/p && echo passwd: files >$T/n && mount --bind $T/p /etc/passwd && mount --bind $T/n /etc/nsswitch.conf && ",
+        "run --mode user -- true",
+        "user 0 has no name in /etc/passwd, and newuidmap gives identities to no such user: as root, `useradd",
+    ),
     "no user namespaces": ("echo 0 >/proc/sys/user/max_user_namespaces && ", "run -- true", "sysctl user.max_user_namespaces"),
     "no space": ("mkdir $T/c && mount -t tmpfs -o size=2m t $T/c && export XDG_CACHE_HOME=$T/c && ", "run -- true", "free some space"),
     "an unwritable cache": ("export XDG_CACHE_HOME=/proc/nowhere && ", "run -- true", "set XDG_CACHE_HOME to a place of your own"),

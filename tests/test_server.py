@@ -85,6 +85,14 @@ def test_with_several_notebooks_a_terminal_asks(machine, server):
     assert "second.ipynb" in terminal.expect(r"ipynb")
 
 
+def test_a_learners_files_harm_no_server(machine, tmp_path):
+    """Files beside the notebooks that are called as modules are stand for nothing in JupyterLab, nor in its terminals."""
+    for name in ("json", "socket", "tornado", "netkit"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('this is no module of JupyterLab')\n")
+    with open_server("--notebooks", str(tmp_path), environment={"PYTHONPATH": ":"}) as server:
+        Terminal(server).expect(r"root@node1")
+
+
 def test_the_server_keeps_its_token_and_to_loopback(server):
     """Without the token nothing is answered, and nothing listens beyond 127.0.0.1."""
     with pytest.raises(urllib.error.HTTPError, match="403"):

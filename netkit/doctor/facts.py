@@ -41,7 +41,7 @@ class Helper:
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """Who opens labs. ``subordinate`` maps /etc/subuid and /etc/subgid to all their ranges, as (owner, first, count)."""
+    """Who opens labs; ``user`` is "" without a name in passwd. ``subordinate`` maps /etc/subuid and /etc/subgid to all their ranges, as (owner, first, count)."""
 
     mode: str
     user: str
@@ -49,6 +49,7 @@ class Identities:
     ids: int = 0  # in mode root: how many this process's own namespace has
     helpers: tuple[Helper, ...] = ()
     subordinate: dict[str, tuple[tuple[str, int, int], ...]] = field(default_factory=dict)
+    gid: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ FEATURES = (
     ),
     Feature(
         "ip_vs",
-        f"{shlex.quote(sys.executable)} -m {ipvs.__name__}",
+        f"{shlex.quote(sys.executable)} -P -m {ipvs.__name__}",
         "a Swarm service's virtual address does not answer; DNSRR and tasks.NAME do (05)",
         _module("ip_vs"),
         refused="this kernel has it, and refuses it to user namespaces: Linux 6.10 or newer, or two virtual machines (docs/virtual-machines.md)",

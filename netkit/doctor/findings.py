@@ -39,4 +39,4 @@ def to_text(findings: Sequence[Finding]) -> str:
 
 def to_json(findings: Sequence[Finding]) -> str:
     """A list of objects with the fields of :class:`Finding`."""
-    return json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False)
+    return json.dumps([asdict(finding) for finding in findings], indent=1)

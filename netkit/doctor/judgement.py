@@ -8,7 +8,7 @@ from netkit.doctor.facts import ControlGroups, Engines, FoundEngine, Identities,
 from netkit.doctor.findings import FAILS, LACKS, OK, Finding
 from netkit.doctor.packages import calc_install
 from netkit.lab.engine import OLDEST
-from netkit.lab.identity import NEEDED
+from netkit.lab.identity import NAME_REMEDY, NEEDED, calc_usable
 
 NO_LAB = "no notebook can be run"
 MEMORY_PER_NODE = 130 << 20
@@ -161,8 +161,10 @@ def judge_identities(who: Identities, system: System) -> Finding:
     if powerless:
         remedy = f"as root: `chmod u+s {' '.join(powerless)}`; on a file system mounted nosuid that does not help: mount it without"
         return _refuse_identities(f"{' and '.join(powerless)} neither setuid root nor with a file capability", remedy)
-    counts = {path: count_subordinate(ranges, who.user, who.uid) for path, ranges in who.subordinate.items()}
-    short = {path: count for path, count in counts.items() if count < NEEDED}
+    if not who.user:
+        return _refuse_identities(f"user {who.uid} has no name in /etc/passwd", NAME_REMEDY.format(uid=who.uid))
+    counts = {path: count_subordinate(path, who) for path in who.subordinate}
+    short = {path: count for path, count in counts.items() if 1 + count < NEEDED}
     if short:
         first = find_free_range(tuple(one for ranges in who.subordinate.values() for one in ranges))
         last = first + NEEDED - 1
@@ -176,9 +178,10 @@ def _refuse_identities(facts: str, remedy: str) -> Finding:
     return Finding("identity", FAILS, facts, f"an ordinary user's labs have no identities of their own, and {NO_LAB}", remedy)
 
 
-def count_subordinate(ranges: tuple[tuple[str, int, int], ...], user: str, uid: int) -> int:
-    """How many ids of a file like /etc/subuid are a user's, by name or number (subuid(5))."""
-    return sum(count for owner, _, count in ranges if owner in (user, str(uid)))
+def count_subordinate(path: str, who: Identities) -> int:
+    """How many ids of a file like /etc/subuid a lab of this user has, beside the user's own."""
+    usable = calc_usable(who.subordinate[path], who.user, who.uid, who.gid if path == "/etc/subgid" else who.uid)
+    return sum(count for _, count in usable)
 
 
 def find_free_range(ranges: tuple[tuple[str, int, int], ...], count: int = NEEDED) -> int:

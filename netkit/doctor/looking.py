@@ -7,7 +7,6 @@ import glob
 import json
 import os
 import platform
-import pwd
 import re
 import shutil
 import stat
@@ -19,7 +18,7 @@ from netkit.doctor.judgement import PROGRAMS
 from netkit.errors import NetkitError
 from netkit.lab import identity
 from netkit.lab.engine import SYSTEM_PATH, find_engine
-from netkit.lab.seed import cache_dir
+from netkit.places import cache_dir
 
 # where Docker's own scripts and packages put engines: static binaries, rootless, snap, Docker Desktop's WSL, Nix, Guix
 ENGINE_PLACES = (
@@ -92,7 +91,14 @@ def _find_engines() -> list[str]:
 def look_at_namespaces() -> facts.UserNamespaces:
     """The kernel's settings, and how far a new user namespace carries."""
     try:
-        done = subprocess.run([sys.executable, "-I", "-S", probe.__file__], capture_output=True, text=True, timeout=PATIENCE, check=True)
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", probe.__file__],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PATIENCE,
+            check=True,
+        )
         said = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         said = {"user": type(error).__name__}
@@ -110,16 +116,14 @@ def look_at_namespaces() -> facts.UserNamespaces:
 def look_at_identities() -> facts.Identities:
     """Who opens labs here, and the subordinate ids of everybody."""
     uid = os.geteuid()
-    try:
-        user = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        user = str(uid)
+    user = identity.read_user_name(uid)
     mode = os.environ.get("NETKIT_MODE") or ("root" if uid == 0 else "user")
     if mode == "root":
         ids = sum(count for _, _, count in identity.read_identity("root").uids)
         return facts.Identities(mode, user, uid, ids)
     files = {path: _read_ranges(path) for path in ("/etc/subuid", "/etc/subgid")}
-    return facts.Identities(mode, user, uid, 0, tuple(map(_look_at_helper, ("newuidmap", "newgidmap"))), files)
+    helpers = tuple(map(_look_at_helper, ("newuidmap", "newgidmap")))
+    return facts.Identities(mode, user, uid, 0, helpers, files, os.getegid())
 
 
 def _look_at_helper(name: str) -> facts.Helper:
@@ -136,15 +140,20 @@ def _look_at_helper(name: str) -> facts.Helper:
 
 
 def _read_ranges(path: str) -> tuple[tuple[str, int, int], ...]:
-    lines = (line.strip().split(":") for line in (_read(path) or "").splitlines())
-    return tuple((words[0], int(words[1]), int(words[2])) for words in lines if len(words) == 3 and "".join(words[1:]).isdecimal())
+    try:
+        return identity.read_ranges(path)
+    except OSError:
+        return ()
 
 
 def look_at_room() -> facts.Room:
     """Free memory, and the space where things are kept: temporary files and the prepared images."""
     available = re.search(r"MemAvailable:\s+(\d+)", _read("/proc/meminfo") or "")
     places = {}
-    for place in (os.environ.get("TMPDIR") or "/tmp", cache_dir()):
+    kept = [os.environ.get("TMPDIR") or "/tmp"]
+    with contextlib.suppress(NetkitError):  # a user without a home: said by the lab that is tried
+        kept.append(cache_dir())
+    for place in kept:
         existing = place
         while not os.path.exists(existing) and existing != os.path.dirname(existing):
             existing = os.path.dirname(existing)
@@ -181,7 +190,12 @@ def _say(command: list[str]) -> str | None:
         return None
     try:
         done = subprocess.run(
-            [path, *command[1:]], capture_output=True, text=True, timeout=PATIENCE, env={"PATH": SYSTEM_PATH, "HOME": "/"}
+            [path, *command[1:]],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PATIENCE,
+            env={"PATH": SYSTEM_PATH, "HOME": "/"},
         )
         return (done.stdout + done.stderr).strip()
     except (OSError, subprocess.SubprocessError):

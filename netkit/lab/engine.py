@@ -87,7 +87,7 @@ def _find_cli(dockerd: str, search: str) -> str | None:
 
 def _read_version(dockerd: str) -> str:
     try:
-        done = subprocess.run([dockerd, "--version"], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([dockerd, "--version"], capture_output=True, encoding="utf-8", errors="replace", timeout=20)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EngineError(f"{dockerd} does not run ({error}): {INSTALL}") from None
     match = re.search(r"version v?([0-9][^ ,]*)", done.stdout)

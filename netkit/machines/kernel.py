@@ -24,10 +24,10 @@ NODE = "node1"
 ELSEWHERE = "netkit.machines.elsewhere"
 
 
-def serve(connection_file: str, client: Sequence[int]) -> int:
+def serve(arguments: Sequence[str], client: Sequence[int]) -> int:
     """Open the machines, run a kernel, and end both together; returns the kernel's exit status.
 
-    ``client`` are descriptors that become readable when the client ends. Raises LabError.
+    ``arguments`` are ipykernel's, ``client`` descriptors that become readable when the client ends. Raises LabError.
     """
     importing = threading.Thread(target=__import__, args=("netkit.kernel_app",))
     importing.start()  # ipykernel takes as long to import as machines to answer
@@ -37,7 +37,7 @@ def serve(connection_file: str, client: Sequence[int]) -> int:
         importing.join()
     child = os.fork()
     if child == 0:
-        _serve(lab, connection_file)
+        _serve(lab, arguments)
     try:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: sys.exit(0))
@@ -57,7 +57,7 @@ def _runs(process: int) -> bool:
     return not select.select([process], [], [], 0)[0]
 
 
-def _serve(lab: OpenMachines, connection_file: str) -> None:
+def _serve(lab: OpenMachines, arguments: Sequence[str]) -> None:
     """In the forked child: be the kernel."""
     status = 1
     try:
@@ -65,14 +65,21 @@ def _serve(lab: OpenMachines, connection_file: str) -> None:
         sc.die_with_parent()
         facts = lab.facts["machines"][NODE]
         lab.disown()
-        for name in [name for name in os.environ if is_scrubbed(name) or name.startswith("JPY_")]:
-            del os.environ[name]
-        os.environ |= {"NETKIT_MACHINES_LAB": lab.shared} | (facts["settings"] if not facts["ssh"] else {})
+        settings = {"NETKIT_MACHINES_LAB": lab.shared} | (facts["settings"] if not facts["ssh"] else {})
+        _set_environment(settings)
         from netkit import kernel_app
 
         with said_at_the_end("the kernel"):
-            kernel_app.run_kernel(connection_file, lambda: None, lambda: True, [ELSEWHERE] if facts["ssh"] else [])
+            extensions = [ELSEWHERE] if facts["ssh"] else []
+            kernel_app.run_kernel(arguments, lambda: None, lambda: True, lambda: _set_environment(settings), extensions)
         status = 0
     finally:
         sys.stdout.flush()
         os._exit(status)
+
+
+def _set_environment(settings: dict[str, str]) -> None:
+    """Leave nothing in this process's environment that leads docker elsewhere than ``settings`` say (idempotent)."""
+    for name in [name for name in os.environ if is_scrubbed(name) or name.startswith("JPY_")]:
+        del os.environ[name]
+    os.environ |= settings
