@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 import netkit
 from netkit.errors import LabError
+from netkit.lab.inside.engine import STOPPED
 from netkit.lab.lab import open_lab
-from netkit.topology.capture import capture
-from netkit.topology.model import Topology
+from netkit.lab.spec import ENGINE_SERVICE
+from netkit.topology.capture import SILENT, capture, capture_again
+from netkit.topology.collect import engine
+from netkit.topology.model import Engine, Topology
 from tests import oracles
 from tests.kernels import wait_for
+from tests.patience import patiently
 from tests.swarms import form_swarm
 
 MODES = """
@@ -332,7 +338,7 @@ def test_an_engine_or_a_node_that_is_down_is_told_as_such():
     """The kernel's side of a node without its engine is still seen; a node that is off, or idle, says so."""
     with open_lab(3, start=2) as lab:
         lab["node1"].run("docker run -d --name c1 busybox sleep 1000")
-        lab["node1"].run("pkill -9 dockerd; ip netns add red")
+        lab["node1"].run(f"touch {STOPPED}; pkill -9 dockerd; ip netns add red")
         lab.kill("node2")
         assert wait_for(lambda: lab.states()["node2"] == "down")
         topology = capture(lab=lab)
@@ -341,6 +347,39 @@ def test_an_engine_or_a_node_that_is_down_is_told_as_such():
         assert one.namespace("netns red") and one.namespace("host").interface("docker0")
         assert (two.state, two.trouble, three.state, three.trouble) == ("down", "switched off", "idle", "not started yet")
         assert capture("node1", lab=lab) == capture("node1", lab=lab)
+
+
+def test_an_engine_that_is_stopped_by_hand_is_down_and_its_host_is_not():
+    """The host is looked at, the engine's trouble is told, and it stays stopped."""
+    with open_lab(1) as lab:
+        lab["node1"].run(f"{ENGINE_SERVICE} stop; ip link add by-hand type bridge")
+        text = capture("node1", lab=lab).text()
+        assert "the Docker engine is down: " in text and "bridge by-hand" in text
+        assert lab.states()["node1"] == "stopped"
+
+
+def test_a_silent_engine_is_waited_for_once():
+    """The second look at a network whose engine was silent in the first says the same of it at once, and all that is new in the kernel."""
+    with open_lab(1) as lab:
+        node, why = lab["node1"], f"the engine has been {SILENT} for 10 s"
+        before = capture("node1", lab=lab)
+        before = replace(before, nodes=(replace(before.nodes[0], engine=Engine(state="down", trouble=why)),))
+        node.run("kill -STOP $(cat /run/docker.pid); ip link add by-hand type bridge")
+        begun = time.monotonic()
+        text = capture_again(before, lab).text()
+        assert time.monotonic() - begun < patiently(5)
+        assert f"the Docker engine is down: {why}" in text and "bridge by-hand" in text
+        node.run("kill -CONT $(cat /run/docker.pid)")
+        assert capture("node1", lab=lab).node("node1").engine.state == "up"
+
+
+def test_an_engine_that_says_nothing_is_called_silent(tmp_path, monkeypatch):
+    """By the word that a second look knows it by."""
+    monkeypatch.setattr(engine, "PATIENCE", 0.05)
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(tmp_path / "s"))
+        mute.listen()
+        assert SILENT in engine.read_engine(str(tmp_path / "s"))["trouble"]
 
 
 def test_a_collector_that_dies_is_replaced():
@@ -380,14 +419,12 @@ def test_iptables_of_the_older_kind_are_read_as_well():
         if node.run("iptables-legacy -L", check=False).status:
             pytest.skip("this kernel has no legacy tables (ip_tables)")
         node.run(
-            """set -e
-            line=$(tr '\\0' ' ' < /proc/$(pidof dockerd)/cmdline); env=$(tr '\\0' '\\n' < /proc/$(pidof dockerd)/environ | grep -E '^(DOCKER|GO|container|XDG)' | tr '\\n' ' ')
-            pkill dockerd; while pidof dockerd; do sleep 0.1; done
+            f"""set -e
+            {ENGINE_SERVICE} stop
             iptables -F; iptables -t nat -F; iptables -X; iptables -t nat -X; iptables -P FORWARD ACCEPT
             for name in iptables ip6tables; do mount --bind /usr/sbin/xtables-legacy-multi $(readlink -f /usr/sbin/$name); done
             ip link del docker0
-            setsid env $env $line > /tmp/log 2>&1 < /dev/null &
-            for i in $(seq 100); do docker version > /dev/null 2>&1 && exit; sleep 0.1; done; cat /tmp/log >&2; exit 1"""
+            {ENGINE_SERVICE} start"""
         )
         node.run("docker run -d --name c1 -p 8080:80 busybox sleep 1000")
         after = capture("node1", lab=lab).node("node1").namespace("host").firewall

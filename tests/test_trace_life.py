@@ -12,10 +12,17 @@ import pytest
 
 from netkit.errors import LabError
 from netkit.lab.lab import open_lab
+from netkit.topology.fonts import measure
+from netkit.topology.model import Topology
+from netkit.trace.build import build_trace
 from netkit.trace.collect.newcomers import Newcomers
+from netkit.trace.draw import calc_picture
+from netkit.trace.model import Output
+from netkit.trace.recorder import Recorder
 from netkit.trace.run import trace
 from tests.conftest import NETKIT
 from tests.patience import patiently
+from tests.test_trace_values import read
 
 STATE = "nft list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*//'; iptables-save -t filter | grep -v '^#' | sed 's/ *\\[.*//'; pgrep -c netkit-trace; grep -c . /proc/net/packet"
 TRACE = "import sys; from netkit.lab.lab import Lab; from netkit.trace.run import trace; print('begun', flush=True); trace(sys.argv[2], lab=Lab(sys.argv[1]), node='node1')"
@@ -27,6 +34,20 @@ def small():
     with open_lab(1, label="tests") as lab:
         lab["node1"].run("docker run -d --name web busybox sleep 1000")
         yield lab
+
+
+@pytest.fixture(scope="module")
+def two():
+    """A lab of two nodes, of which a test may end the second."""
+    with open_lab(2, label="tests") as lab:
+        yield lab
+
+
+@pytest.fixture
+def pair(two):
+    """That lab, both nodes up."""
+    two.ensure("node2")
+    return two
 
 
 def _state(lab) -> str:
@@ -69,6 +90,76 @@ def test_a_killed_collector_is_told(small):
     with pytest.raises(LabError, match="no trace on node1"):
         trace("kill -9 $(pgrep netkit-trace); sleep 0.2; nft list tables", lab=small, node="node1")
     assert _wait_for_state(small, before) == before
+
+
+AWAY = "node2 went away during the trace: what it saw is missing."
+
+
+def test_a_host_that_dies_costs_its_part_alone(pair):
+    """When another host dies meanwhile, the trace has the command's output and what the others saw, and claims nothing of that host."""
+    command = "ping -c1 192.168.59.2; while ping -c1 -W1 192.168.59.2 >/dev/null; do sleep 0.05; done; exit 3"
+    found = trace(command, lab=pair, node="node1", on_stdout=lambda _: pair.kill("node2"))
+    assert found.output.status == 3 and "1 received" in found.output.stdout
+    assert found.missing == ("node2",) and not found.is_complete and found.text().endswith(AWAY)
+    assert "was last seen at eth0 of node1, and the answer came back" in found.verdict
+    assert "arrived at" not in found.verdict and "did not arrive" not in found.verdict
+    assert AWAY in " ".join(text.text for text in calc_picture(found, measure=measure).texts)
+    assert found.topology.node("node2").state == "up"  # as the packets met it
+    assert pair.states()["node2"] == "down"
+
+
+def test_a_host_that_ran_the_command_and_dies_ends_the_trace_at_once(pair):
+    """An error in words, without waiting for anything."""
+    begun = time.monotonic()
+    with pytest.raises(LabError, match="node2 has gone"):
+        trace("echo begun; sleep 60", lab=pair, node="node2", on_stdout=lambda _: pair.kill("node2"))
+    assert time.monotonic() - begun < patiently(5)
+
+
+def test_a_collector_that_is_killed_elsewhere_costs_its_part_alone(pair):
+    """What began or ended on its host is told by address, and what only it could have seen is not known."""
+    there = f"{NETKIT} on node2 --"
+    found = trace(f"{there} pkill -9 netkit-trace; curl -s http://192.168.59.2:9/; {there} ping -c1 192.168.59.1", lab=pair, node="node1")
+    assert found.output.status == 0 and found.missing == ("node2",)
+    assert "No trace on node2: its collector was killed; what it saw is missing." in found.verdict
+    assert "Nothing listens: 192.168.59.2 refused port 9" in found.verdict
+    assert "arrived at node1 (192.168.59.1), and was answered; whether the answer came back is not known" in found.verdict
+
+
+@pytest.mark.parametrize("moment", ["__init__", "wait_ready"])
+def test_a_host_that_dies_before_the_command_begins_costs_its_part_alone(pair, monkeypatch, moment):
+    """Before its collector is started, and while that gets ready."""
+    original = getattr(Recorder, moment)
+
+    def die_first(recorder, *words):
+        if "node2" in (getattr(recorder, "name", ""), *(each.name for each in words[:1])):
+            pair.kill("node2")
+        return original(recorder, *words)
+
+    monkeypatch.setattr(Recorder, moment, die_first)
+    found = trace("ping -c1 outside", lab=pair, node="node1")
+    assert found.output.status == 0 and found.flows[0].answer and found.text().endswith(AWAY)
+
+
+def test_a_host_that_comes_up_meanwhile_was_not_seen(pair):
+    """What a command has started is not said to have got nothing."""
+    pair.kill("node2")
+    found = trace(f"{NETKIT} on node2 -- true; ping -c1 192.168.59.2", lab=pair, node="node1")
+    assert found.missing == ("node2",) and "node2 came up during the trace: what it saw is missing." in found.verdict
+    assert "arrived at" not in found.verdict
+
+
+@pytest.mark.parametrize("name, gone", [("overlay", "node2"), ("outbound28.5", "outside"), ("outbound", "outside"), ("published", "node1")])
+def test_nothing_is_claimed_of_a_host_whose_sights_are_missing(name, gone):
+    """Without what one host saw, a frozen capture says where packets were last seen, not that they arrived."""
+    data = read(name)
+    output, topology = Output(status=0, stdout="", stderr=""), Topology.from_json(data["topology"])
+    answers = {host: answer for host, answer in data["answers"].items() if host != gone}
+    found = build_trace(
+        data["command"], data["node"], output, answers, topology, data["begin"], data["end"], (), {gone: f"{gone} has gone"}
+    )
+    assert f"was last seen at eth0 of {'outside' if gone == 'node1' else 'node1'}, and the answer came back." in found.verdict
+    assert "arrive" not in found.verdict and found.verdict.endswith(f" {gone} has gone.")
 
 
 def test_an_interrupted_trace_leaves_nothing(small):

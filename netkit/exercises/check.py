@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from netkit.errors import LabError, NetkitError
 from netkit.exercises.book import EXERCISES
-from netkit.exercises.model import Evidence, Exercise, Probe, Reply, Verdict, judge
-from netkit.exercises.progress import record
+from netkit.exercises.model import Evidence, Exercise, Probe, Reply, Unseen, Verdict, find_node, judge
+from netkit.exercises.progress import find_loss, record
+from netkit.lab import remote
 from netkit.lab.current import current_lab
 from netkit.lab.lab import Lab
 from netkit.topology.capture import capture
+from netkit.topology.model import Topology
 
 SLOW = 124  # timeout(1)
 _misses: Counter[tuple[str, str]] = Counter()  # by exercise and criterion, in this kernel: after a restart, hints begin anew
@@ -30,7 +33,7 @@ def check(number: str, *, lab: Lab | None = None) -> Verdict:
     evidence = gather(exercise, lab or current_lab())
     verdict = _count(judge(exercise, evidence))
     record(exercise.number, verdict.passed)
-    return verdict
+    return replace(verdict, loss=find_loss(exercise.number)) if verdict.passed else verdict
 
 
 def _count(verdict: Verdict) -> Verdict:
@@ -58,21 +61,26 @@ def gather(exercise: Exercise, lab: Lab) -> Evidence:
 
     The topology is taken first: probes send packets, and packets leave traces in tables. A criterion
     that is not met ends the judgement, and with it the asking: most mistakes show in the topology
-    already, and nobody waits for the answers of what is not there yet.
+    already, and nobody waits for the answers of what is not there yet. Starts no host.
     """
-    return Evidence(capture(lab=lab), Replies(lab, exercise.probes))
+    topology = capture(lab=lab)
+    return Evidence(topology, Replies(lab, exercise.probes, topology))
 
 
 class Replies(Mapping[str, Reply]):
-    """Replies by the names of their probes; one that is looked at for the first time is asked for then, and kept."""
+    """Replies by the names of their probes; one that is looked at for the first time is asked for then, and kept.
 
-    def __init__(self, lab: Lab, probes: Mapping[str, Probe]) -> None:
-        self._lab = lab
+    Looking at one raises Unseen if its host is not up.
+    """
+
+    def __init__(self, lab: Lab, probes: Mapping[str, Probe], topology: Topology) -> None:
+        self._lab, self._topology = lab, topology
         self._probes = probes
         self._known: dict[str, Reply] = {}
 
     def __getitem__(self, name: str) -> Reply:
         if name not in self._known:
+            find_node(self._topology, self._probes[name].host)
             self._known[name] = _ask(self._lab, self._probes[name])
         return self._known[name]
 
@@ -87,9 +95,10 @@ class Replies(Mapping[str, Reply]):
 
 
 def _ask(lab: Lab, probe: Probe) -> Reply:
-    """A probe that cannot be asked, its host being down, is one that fails."""
+    """The reply to a probe, whose host is not started for it: raises Unseen if that is gone."""
+    words = ["timeout", "--kill-after=1", str(probe.timeout), "bash", "-c", probe.command]
     try:
-        result = lab[probe.host].run(["timeout", "--kill-after=1", str(probe.timeout), "bash", "-c", probe.command], check=False)
-    except LabError:
-        return Reply(255)
+        result = remote.run(lab[probe.host].transport, words, input=None, cwd=os.getcwd(), env={}, check=False, timeout=None)
+    except LabError as error:
+        raise Unseen(probe.host, str(error)) from None
     return Reply(SLOW if result.status == 137 else result.status, result.stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from netkit.topology.capture import tell_start
 from netkit.topology.model import HOST, Container, Interface, NetworkNamespace, Node, Topology
 
 
@@ -33,8 +34,8 @@ class Evidence:
     replies: Mapping[str, Reply] = field(default_factory=dict)
 
     def node(self, name: str) -> Node:
-        """The node of this name; one without anything if it is not there."""
-        return self.topology.node(name) or Node(name=name, state="down")
+        """The node of this name, one without anything if the lab has none; raises Unseen for one that is not up."""
+        return find_node(self.topology, name)
 
     def container(self, name: str, node: str = "node1") -> Container | None:
         """The container of this name, if it is there and runs."""
@@ -68,7 +69,23 @@ class Miss:
     stronger: str
 
 
+class Unseen(Exception):
+    """A criterion looked at a host that is not up, so that it cannot be met; ``miss`` says so, and how to start the host."""
+
+    def __init__(self, name: str, found: str) -> None:
+        super().__init__(found)
+        self.miss = Miss(found, f"A check starts no host: start {name}, then check again.", f"{tell_start(name)}; then check again")
+
+
 Judge = Callable[[Evidence], Miss | None]
+
+
+def find_node(topology: Topology, name: str) -> Node:
+    """See :meth:`Evidence.node`."""
+    node = topology.node(name)
+    if node and node.state != "up":
+        raise Unseen(name, f"{name} is {node.state}: {node.trouble}")
+    return node or Node(name=name, state="down")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +108,10 @@ class Exercise:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of an attempt. ``attempt`` counts how often this criterion has spoken: from the second time on, the hint is stronger."""
+    """What became of an attempt. ``attempt`` counts how often this criterion has spoken: from the second time on, the hint is stronger.
+
+    ``loss`` says why :func:`netkit.progress` will not know that it passed, "" where it will.
+    """
 
     number: str
     title: str
@@ -103,11 +123,13 @@ class Verdict:
     hint: str = ""
     stronger: str = ""
     attempt: int = 1
+    loss: str = ""
 
     def text(self) -> str:
         """One to three lines for the learner."""
         if self.passed:
-            return f"{self.number} {self.title}: done. All {self.of} criteria are met."
+            done = f"{self.number} {self.title}: done. All {self.of} criteria are met."
+            return f"{done}\n  not kept: {self.loss}" if self.loss else done
         hint = self.stronger if self.attempt > 1 and self.stronger else self.hint
         return "\n".join(
             [
@@ -129,7 +151,10 @@ def judge(exercise: Exercise, evidence: Evidence, attempt: int = 1) -> Verdict:
     """The verdict on an attempt: the first criterion that is not met speaks, later ones may follow from it."""
     of = len(exercise.criteria)
     for met, criterion in enumerate(exercise.criteria):
-        miss = criterion.judge(evidence)
+        try:
+            miss = criterion.judge(evidence)
+        except Unseen as unseen:
+            miss = unseen.miss
         if miss:
             return Verdict(
                 exercise.number, exercise.title, False, met, of, criterion.expected, miss.found, miss.hint, miss.stronger, attempt

@@ -13,10 +13,11 @@ from netkit.lab.lab import Lab
 from netkit.lab.lab import Node as Host
 from netkit.topology.build import build_node
 from netkit.topology.build_engine import build_members, build_services
-from netkit.topology.collector import ask_collector
+from netkit.topology.collector import Collector, ask_collector
 from netkit.topology.model import Lan, Node, Service, SwarmMember, Topology
 
-UP = ("ready", "reachable", "failed")  # a host whose engine failed can still be looked at
+UP = ("ready", "reachable", "failed", "stopped")  # a host whose engine has ended can still be looked at
+SILENT = "silent"  # in the trouble of an engine that was waited for in vain (see netkit.topology.collect.engine)
 WHY = {"idle": "not started yet", "starting": "just starting", "down": "switched off"}
 
 
@@ -30,25 +31,49 @@ def capture(*nodes: str, lab: Lab | None = None) -> Topology:
     Raises LabError outside of a lab, or for a host it does not have.
     """
     lab = lab or current_lab()
-    hosts = [lab[name] for name in nodes] if nodes else [lab[name] for name in lab.facts["addresses"]]
+    return _look(lab, [lab[name] for name in nodes or lab.facts["addresses"]], {})
+
+
+def capture_again(before: Topology, lab: Lab) -> Topology:
+    """The same hosts once more; an engine that was silent in ``before`` is told as it was, not waited for again."""
+    silent = {node.name: node.engine.trouble for node in before.nodes if node.engine and SILENT in node.engine.trouble}
+    return _look(lab, [lab[node.name] for node in before.nodes], silent)
+
+
+def tell_start(name: str) -> str:
+    """How people start a host that is not up: whatever looks at hosts starts none."""
+    return f"`%%on {name}` in a notebook starts it, or `netkit on {name} -- true` in a terminal"
+
+
+def _look(lab: Lab, hosts: list[Host], silent: dict[str, str]) -> Topology:
     states = lab.states()
     with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
-        answers = list(pool.map(lambda host: _read_host(host, states[host.name]), hosts))
+        answers = list(pool.map(lambda host: _read_host(host, states[host.name], silent.get(host.name)), hosts))
     engines = [_call_by_name(engine, lab.facts.get("hostnames", {})) for _, engine in answers]
     found, services = _add_swarm([node for node, _ in answers], engines)
     return Topology(nodes=tuple(found), services=services, lan=Lan(subnet=ipaddress.ip_network(lab.facts["lan"])))
 
 
-def _read_host(host: Host, state: str) -> tuple[Node, dict]:
-    """A host as a node, and what its engine said; a host that cannot be read is a node that says why."""
-    is_docker = host.name in host.lab.nodes
-    if state not in UP:
-        return Node(name=host.name, address=host.address, state="idle" if state == "idle" else "down", trouble=WHY[state]), {}
-    try:
-        facts = ask_collector(host, is_docker)
-    except LabError as error:
-        return Node(name=host.name, address=host.address, state="down", trouble=str(error)), {}
-    return build_node(host.name, facts, host.address), facts["engine"] or {}
+def _read_host(host: Host, state: str, silent: str | None) -> tuple[Node, dict]:
+    """A host as a node, and what its engine said; a host that cannot be read is a node that says why.
+
+    With ``silent``, the trouble of its engine, that is not asked.
+    """
+    trouble = ""
+    if state in UP:
+        try:
+            facts = _read_facts(host, silent)
+            return build_node(host.name, facts, host.address), facts["engine"] or {}
+        except LabError as error:
+            trouble, state = str(error), host.lab.states()[host.name]  # it may have gone since
+    state, trouble = "idle" if state == "idle" else "down", WHY.get(state, trouble)
+    return Node(name=host.name, address=host.address, state=state, trouble=trouble), {}
+
+
+def _read_facts(host: Host, silent: str | None) -> dict:
+    if silent:
+        return Collector(host, with_engine=False).ask() | {"engine": {"state": "down", "trouble": silent}}
+    return ask_collector(host, host.name in host.lab.nodes)
 
 
 def _call_by_name(engine: dict, names: dict[str, str]) -> dict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from netkit.topology.model import HOST, Topology
@@ -24,10 +24,12 @@ def build_trace(
     begin: int,
     end: int,
     waiting: Collection[tuple] = (),
+    missing: Mapping[str, str] | None = None,
 ) -> Trace:
     """The trace of a command that ran on ``node`` from ``begin`` to ``end`` (ns since 1970); ``answers`` by host.
 
-    ``waiting`` are those (node, namespace, address) that were being asked for already when it began.
+    ``waiting`` are those (node, namespace, address) that were being asked for already when it began; ``missing``
+    says, by host, why what that one saw is not known.
     """
     names = {(each.name, stack.inode): stack.name for each, stack in topology.stacks()}
     sights, sections, notes = [], [], []
@@ -63,7 +65,8 @@ def build_trace(
         truncated=any(answer["truncated"] for answer in answers.values()),
         late=late,
         questions=tuple(each for each in calc_questions(askings, begin) if (each.node, each.namespace, each.target) not in waiting),
-        notes=tuple(notes),
+        notes=(*notes, *(missing or {}).values()),
+        missing=tuple(missing or ()),
     )
 
 

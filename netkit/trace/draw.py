@@ -10,6 +10,7 @@ from netkit.topology.layout import calc_layout
 from netkit.topology.layout.picture import BASELINE, LINE, Line, Mark, Measure, Picture, Shape, Text
 from netkit.trace.model import Step, Trace
 from netkit.trace.steps import calc_drawn, calc_steps
+from netkit.trace.verdict import tell_losses
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,7 +76,7 @@ def _badge(step: Step) -> list[Shape]:
 
 
 def _calc_notes(trace: Trace, steps: Sequence[Step], room: float, measure: Measure) -> list[tuple[str, str]]:
-    """What happened where, and the verdict."""
+    """What happened where, and the verdict; where a packet was dropped, that says it already, and what was not seen is told."""
     notes: list[tuple[str, str]] = []
     told: set[str] = set()
     for step in steps:
@@ -83,9 +84,8 @@ def _calc_notes(trace: Trace, steps: Sequence[Step], room: float, measure: Measu
             told.add(step.detail)
             text = f"✗ {step.detail}" if step.kind == "dropped" else f"{step.number}  {step.detail}"
             notes += [(line, "trouble" if step.kind == "dropped" else "detail") for line in _wrap(text, room, measure)]
-    if any(step.kind == "dropped" for step in steps):
-        return notes
-    return [*notes, *((line, "detail") for line in _wrap(trace.verdict, room, measure))]
+    rest = " ".join(tell_losses(trace)) if any(step.kind == "dropped" for step in steps) else trace.verdict
+    return [*notes, *((line, "detail") for line in _wrap(rest, room, measure) if line)]
 
 
 def _wrap(text: str, room: float, measure: Measure) -> list[str]:

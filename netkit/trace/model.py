@@ -183,6 +183,7 @@ class Trace:
     ``flows`` are those the command caused, in the order in which they began. ``topology`` is the network they
     crossed. ``lost`` is how many packets were not captured although they passed, ``truncated`` whether the capture ended
     before the command did, ``late`` whether it began in a namespace only after that had interfaces. ``questions`` are unanswered ones for neighbours. ``notes`` say what else a reader has to know.
+    ``missing`` names the hosts that went away, or came up, meanwhile: what they saw is not known.
     """
 
     command: str
@@ -195,6 +196,7 @@ class Trace:
     late: bool = False
     questions: tuple[Question, ...] = ()
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def packets(self) -> tuple[Packet, ...]:
@@ -203,8 +205,8 @@ class Trace:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing was lost or cut off."""
-        return not self.lost and not self.truncated and not self.late
+        """Whether nothing was lost, cut off or missing."""
+        return not (self.lost or self.truncated or self.late or self.missing)
 
     def rules(self) -> tuple[Rule, ...]:
         """The rules that the told packets met, in order, each once."""

@@ -240,11 +240,12 @@ def _find_origin(hops: list[Hop], sections: list[Section]) -> Addresses | None:
 
 
 def _calc_changes(hops: list[Hop], origin: Addresses | None) -> list[Hop]:
-    changed, previous = [], origin
+    changed, previous, sent = [], origin, False
     for hop in hops:
-        differs = previous is not None and hop.addresses != previous
+        # what was sent one way and comes in another was changed by somebody who was not seen
+        differs = previous is not None and hop.addresses != previous and not (sent and hop.direction == "in")
         changed.append(replace(hop, before=previous) if differs else hop)
-        previous = hop.addresses
+        previous, sent = hop.addresses, hop.direction == "out"
     return changed
 
 

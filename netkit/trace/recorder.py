@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import select
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from netkit.errors import LabError
 from netkit.lab.lab import Node as Host
@@ -47,9 +49,13 @@ class Recorder(Helper):
         return min(bounds, key=lambda each: each[1] - each[0])
 
     def finish(self) -> dict:
-        """What was captured; raises LabError."""
+        """What was captured, and how the host's clock goes; raises LabError."""
+        clock = self.ask_clock()
         self._say(b"stop\n")
-        return json.loads(self._read_line())
+        answer = json.loads(self._read_line()) | {"clock": clock}
+        for place in answer["places"]:
+            place["frames"] = [(name, kind, stamp, base64.b64decode(data)) for name, kind, stamp, data in place["frames"]]
+        return answer
 
     def _say(self, line: bytes) -> None:
         with contextlib.suppress(BrokenPipeError):  # what has become of it is told by reading
@@ -76,15 +82,48 @@ class Recorder(Helper):
         self.close()
 
 
+class Recording:
+    """The recorders of a trace by their hosts' names; ``missing`` says why what a host saw will not be known.
+
+    A host may go away at any moment: that costs what it saw, and nothing of what the others did.
+    """
+
+    def __init__(self) -> None:
+        self.recorders: dict[str, Recorder] = {}
+        self.missing: dict[str, str] = {}
+
+    def finish(self) -> dict[str, dict]:
+        """What was captured, by the names of the hosts that can still tell."""
+        names = list(self.recorders)
+        with ThreadPoolExecutor(max(1, len(names))) as pool:
+            answers = list(pool.map(self._finish, names))
+        return {name: answer for name, answer in zip(names, answers, strict=True) if answer}
+
+    def _finish(self, name: str) -> dict | None:
+        with self.sparing(name):
+            return self.recorders[name].finish()
+        return None
+
+    @contextlib.contextmanager
+    def sparing(self, name: str) -> Iterator[None]:
+        """Where this host fails within the block, it is missing from now on, and the others go on."""
+        try:
+            yield
+        except LabError as error:
+            self.recorders.pop(name, None)
+            self.missing[name] = str(error)
+
+
 @contextlib.contextmanager
-def record(hosts: Iterable[Host], buffer: int | None = None, most: int | None = None):
-    """Capture on these hosts within the block; all ready when it begins. Raises LabError."""
+def record(hosts: Iterable[Host], buffer: int | None = None, most: int | None = None) -> Iterator[Recording]:
+    """Capture on these hosts within the block; all of them that can are ready when it begins."""
+    recording = Recording()
     with contextlib.ExitStack() as stack:
-        recorders = []
         for host in hosts:
-            recorder = Recorder(host, buffer, most)
-            stack.callback(recorder.end)
-            recorders.append(recorder)
-        for recorder in recorders:
-            recorder.wait_ready()
-        yield recorders
+            with recording.sparing(host.name):
+                recorder = recording.recorders[host.name] = Recorder(host, buffer, most)
+                stack.callback(recorder.end)
+        for name, recorder in list(recording.recorders.items()):
+            with recording.sparing(name):
+                recorder.wait_ready()
+        yield recording

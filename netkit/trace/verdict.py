@@ -20,7 +20,7 @@ def tell_verdict(trace: Trace) -> str:
     sentences = [sentence for flow in flows for sentence in _tell_flow(flow, trace, names)]
     if not flows:
         sentences += _tell_silence(trace, names)
-    return " ".join(dict.fromkeys([*sentences, *_tell_losses(trace)]))
+    return " ".join(dict.fromkeys([*sentences, *tell_losses(trace)]))
 
 
 def _tell_silence(trace: Trace, names: Names) -> list[str]:
@@ -29,7 +29,7 @@ def _tell_silence(trace: Trace, names: Names) -> list[str]:
         return asked
     lines = (trace.output.stderr or trace.output.stdout).strip().splitlines()
     said = f'; it said "{plain(lines[-1].strip())}"' if lines and trace.output.status else ""
-    return [f"The command sent no packet{said}."]
+    return [f"No packet of the command was seen{said}." if trace.missing else f"The command sent no packet{said}."]
 
 
 def _tell_question(question: Question, names: Names) -> str:
@@ -38,13 +38,14 @@ def _tell_question(question: Question, names: Names) -> str:
     return f"No neighbour: {where} asked on {interface} who has {question.target} (ARP), and nobody answered."
 
 
-def _tell_losses(trace: Trace) -> list[str]:
+def tell_losses(trace: Trace) -> list[str]:
+    """A sentence for each thing that was not seen, or is to be known of what was."""
     found = []
     if trace.lost:
         found.append(f"The capture is incomplete: {trace.lost} packet{'s were' if trace.lost > 1 else ' was'} lost.")
     if trace.truncated:
         found.append("The capture is incomplete: it ended before the command did.")
-    return [*found, *(f"{note[0].upper()}{note[1:]}." for note in trace.notes)]
+    return [*found, *(f"{note if note.startswith(trace.missing) else note[0].upper() + note[1:]}." for note in trace.notes)]
 
 
 def _tell_flow(flow: Flow, trace: Trace, names: Names) -> list[str]:
@@ -108,11 +109,21 @@ def _tell_dropped(packet: Packet, names: Names) -> list[str]:
 
 
 def _tell_source(packet: Packet, names: Names) -> str:
-    return names.stack(packet.hops[0].node, packet.hops[0].namespace) if packet.hops else str(packet.addresses.source)
+    """Where a packet began, by its address if that place was not seen."""
+    hop = packet.hops[0] if packet.hops else None
+    if hop is None or _came_from_afar(hop, names.topology):
+        return str(packet.addresses.source)
+    return names.stack(hop.node, hop.namespace)
+
+
+def _came_from_afar(hop: Hop, topology: Topology) -> bool:
+    """Whether a packet's first hop is not its beginning: it came in there, from an address of somebody else."""
+    return hop.direction == "in" and not _has(topology, hop.node, hop.namespace, hop.addresses.source)
 
 
 def _tell_error(packet: Packet, flow: Flow, trace: Trace, names: Names) -> str:
-    who = f"{_tell_source(packet, names)} ({packet.addresses.source})"
+    address, source = str(packet.addresses.source), _tell_source(packet, names)
+    who = address if source == address else f"{source} ({address})"
     target = flow.addresses.destination
     match packet.error:
         case "port":
@@ -136,20 +147,26 @@ def _tell_ending(flow: Flow, trace: Trace, names: Names) -> str:
     if not first.hops:
         return f"The {first.what} never reached an interface."
     goal = first.hops[-1]
-    end = f"{names.stack(goal.node, goal.namespace)} ({tell_end(goal.addresses.destination, goal.addresses.destination_port)})"
-    if answer is None and not is_there(goal, trace.topology):
+    arrived = is_there(goal, trace.topology)
+    where, interface, _ = names.hop(goal)
+    way = f"arrived at {where} ({tell_end(goal.addresses.destination, goal.addresses.destination_port)})"
+    if not arrived and (answer is None or trace.missing):
+        way = f"was last seen at {interface} of {where}"
+    if answer is None and not arrived:
         asked = [each for each in trace.questions if each.target == goal.addresses.destination]
         if asked:
             return _tell_question(asked[0], names)
-        where, interface, _ = names.hop(goal)
-        return f"The {first.what} was last seen at {interface} of {where}, and did not arrive anywhere in this lab."
+        rest = "whether it arrived is not known" if trace.missing else "did not arrive anywhere in this lab"
+        return f"The {first.what} {way}, and {rest}."
     if answer is None:
-        return f"The {first.what} arrived at {end}, and there was no answer."
+        return f"The {first.what} {way}, and there was no answer."
+    if trace.missing and _came_from_afar(first.hops[0], trace.topology):
+        return f"The {first.what} {way}, and was answered; whether the answer came back is not known."
     if not answer.hops or (answer.hops[-1].node, answer.hops[-1].namespace) != (first.hops[0].node, first.hops[0].namespace):
-        return f"The {first.what} arrived at {end}; the answer did not come back" + (
+        return f"The {first.what} {way}; the answer did not come back" + (
             f": it was last seen at {join(names.hop(answer.hops[-1])[1::-1], 'of')}." if answer.hops else "."
         )
-    return f"The {first.what} arrived at {end}, and the answer came back."
+    return f"The {first.what} {way}, and the answer came back."
 
 
 def is_there(hop: Hop, topology: Topology) -> bool:
