@@ -22,6 +22,7 @@ from tests.kernels import execute, kernel, launcher, wait_for
 from tests.machine import is_alive
 from tests.patience import patiently
 
+ROOT = Path(__file__).parent.parent
 KERNEL = [sys.executable, "-P", "-m", "netkit.kernel"]
 # names of what netkit, ipykernel and cells import: at once, later, or only in a cell
 TAKEN = ("socket", "json", "select", "signal", "argparse", "ipaddress", "subprocess", "random", "docker", "matplotlib", "ipywidgets")
@@ -227,3 +228,23 @@ def test_doubled_subordinate_ids_open_a_lab(machine, tmp_path):
     count = f"{NETKIT} run --mode user --nodes 1 -- awk '{{n += $3}} END {{print n}}' /proc/self/uid_map"
     done = subprocess.run(["unshare", "--mount", "sh", "-c", mounts + count], capture_output=True, text=True, timeout=patiently(60))
     assert (done.returncode, done.stdout.strip()) == (0, str(1 + 65_536 + 32_768)), done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can arrange it without taking the privileges of newuidmap(1) away")
+def test_a_kernel_without_ipv6_opens_labs(machine):
+    """Labs open, containers reach outside, a trace tells it; the doctor says what is missing, and its cells are skipped."""
+    without = [sys.executable, str(Path(__file__).with_name("without_ipv6.py"))]
+    script = "docker run --rm busybox wget -qO- http://192.168.59.254/ && netkit trace -- ping -c 1 outside | tail -n 1"
+    done = subprocess.run(
+        [*without, NETKIT, "run", "--nodes", "1", "--", "sh", "-c", script], capture_output=True, text=True, timeout=patiently(60)
+    )
+    first, *_, last = done.stdout.splitlines()
+    assert first == "hello from outside, you are 192.168.59.1" and last.endswith("and the answer came back."), done
+    told = json.loads(subprocess.run([*without, NETKIT, "doctor", "--json"], capture_output=True, text=True, timeout=patiently(60)).stdout)
+    found = {each["name"]: each for each in told}
+    assert found["lab"]["state"] == "ok" and found["ipv6"]["state"] == "lacks", (found["lab"], found["ipv6"])
+    code = "from tests.needs import has_ipv6; print(has_ipv6())"
+    asked = [
+        subprocess.run([*start, sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout for start in ([], without)
+    ]
+    assert asked == ["True\n", "False\n"]

@@ -37,6 +37,9 @@ FEATURES = (
     Feature("macvlan", "ip link add t0 link eth0 type macvlan", "no macvlan networks (part of 04)", _module("macvlan")),
     Feature("ipvlan", "ip link add t0 link eth0 type ipvlan", "no ipvlan networks", _module("ipvlan")),
     Feature("dummy", "ip link add t0 type dummy", "no dummy interfaces", _module("dummy")),
+    Feature(
+        "ipv6", "ping -6 -q -c 1 -W 1 ::1", "no IPv6 in networks (part of 04)", "a kernel with IPv6, not switched off by ipv6.disable=1"
+    ),
     Feature("tun", "test -c /dev/net/tun", "no tun devices", _module("tun")),
     Feature("nf_tables", "nft add table ip t0", "no firewall traces", _module("nf_tables")),
     Feature(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from netkit import places
 from netkit.errors import LabError
 from netkit.lab.engine import SYSTEM_PATH, Engine
-from netkit.lab.inside import limits
+from netkit.lab.inside import covers, limits
 from netkit.lab.inside.engine import RUNC, STATE, STOPPED
 from netkit.lab.inside.mounts import BIN, WORKPLACES
 
@@ -36,7 +36,7 @@ SCRUBBED = {
     *("BASH_ENV", "ENV", "PROMPT_COMMAND", "CURL_HOME", "WGETRC", "NETRC", "NETKIT_MODE", "NETKIT_ENGINE"),
 }
 DOCKER_CONFIG = "/run/docker-config"
-SYSTEM_HOMES = ("/", "/bin", "/dev", "/sbin", "/usr/sbin", "/usr/bin", "/etc", "/proc", "/sys", "/run")
+SERVICES = tuple(f"{place}/" for place in covers.SYSTEM)  # where the homes of users lie that are no persons
 ENGINE_SERVICE = "/etc/init.d/docker"  # on a node: stops and starts its engine, as on a machine without systemd
 
 
@@ -150,11 +150,11 @@ def _visible_paths(wanted: tuple[str, ...], path: str) -> list[str]:
 
     That is what the lab's programs live in, what the opener wants, what a user's Python is found in, and where a user works.
     """
-    programs = [ROOT, sys.prefix, sys.base_prefix, *filter(os.path.isabs, (*sys.path, *path.split(":")))]
+    python = map(_version_manager, [ROOT, sys.prefix, sys.base_prefix, *filter(os.path.isabs, sys.path)])
     home = places.home()
     kept = places.ensure_dirs(places.kept_dirs()) if home else []
     work = [_workplace(os.getcwd()), *([_workplace(home)] if home else [])]
-    return [*wanted, *map(_version_manager, programs), *kept, *work]
+    return [*wanted, *python, *filter(os.path.isabs, path.split(":")), *kept, *work]
 
 
 def _workplace(directory: str) -> str:
@@ -170,9 +170,9 @@ def _workplace(directory: str) -> str:
 
 
 def _version_manager(path: str) -> str:
-    """Of a program's directory in a dot directory of a home, as ~/.pyenv/versions/3.12: all of that; else the directory itself.
+    """Of a directory of Python's in a dot directory of a home, as ~/.pyenv/versions/3.12: all of that; else the directory itself.
 
-    Not of those that everybody shares, ~/.local for example.
+    Not of those that many programs share, ~/.local for example.
     """
     home = os.path.realpath(places.home() or "/nonexistent")
     first = path.removeprefix(home + "/").split("/")[0]
@@ -181,9 +181,11 @@ def _version_manager(path: str) -> str:
 
 
 def _homes() -> list[str]:
-    """The homes whose dot files a shell of the lab would read: the caller's; for root, as ``su - USER`` goes there, everybody's."""
-    homes = [places.home(), *(entry.pw_dir for entry in pwd.getpwall() if entry.pw_uid in (0, os.geteuid()) or os.geteuid() == 0)]
-    return [home for home in dict.fromkeys(homes) if home and os.path.isdir(home) and home not in SYSTEM_HOMES]
+    """The homes whose dot files a shell of the lab would read: the caller's; for root, as ``su - USER`` goes there, every person's."""
+    entries = pwd.getpwall()
+    own = [places.home(), *(entry.pw_dir for entry in entries if entry.pw_uid == os.geteuid())]
+    others = [entry.pw_dir for entry in entries if os.geteuid() == 0 and not f"{entry.pw_dir}/".startswith(SERVICES)]
+    return [home for home in dict.fromkeys((*own, *others)) if home and home != "/" and os.path.isdir(home)]
 
 
 def _etc_files(name: str, addresses: dict[str, ipaddress.IPv4Address]) -> dict[str, str]:
