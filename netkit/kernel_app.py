@@ -8,12 +8,14 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 
 from ipykernel.iostream import OutStream
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
+from IPython.core.history import HistorySavingThread
 from traitlets import Type
 
 from netkit.search_path import put_workplace_last
@@ -21,6 +23,18 @@ from netkit.search_path import put_workplace_last
 # `docker run --detach` of clients before 26.1.1 waits for the container in the background as well, and may get to
 # complain that it was cancelled before it ends: https://github.com/docker/cli/pull/5043. Once in some thousand runs.
 NO_ERROR = re.compile(r'^time="[^"\n]*" level=error msg="error waiting for container: context canceled"\n', re.MULTILINE)
+
+
+def wait_for_saving_thread(thread: HistorySavingThread, timeout: float | None = None) -> None:
+    """``Thread.join``, but telling IPython's history thread again and again that it is to look whether it should stop.
+
+    IPython stops it before each fork, so before each ``!command`` (https://github.com/ipython/ipython/pull/15115), and tells it
+    once. Where the thread has just looked, it takes that for what woke it, and waits again: the cell hung for ever.
+    """
+    while timeout is None and thread.is_alive():
+        thread.save_flag.set()
+        threading.Thread.join(thread, 0.05)
+    threading.Thread.join(thread, timeout)
 
 
 class LabStream(OutStream):
@@ -122,6 +136,7 @@ def run_kernel(
     ``set_environment`` is called after a learner's own settings and start-up files, which may have set anything.
     Returns when the client shuts it down, or the engine does not come up.
     """
+    HistorySavingThread.join = wait_for_saving_thread
     app = LabKernelApp.instance(kernel_class=IPythonKernel)
     app.enter_network = enter_network
     app.log_level = "ERROR"

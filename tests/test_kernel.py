@@ -239,3 +239,23 @@ def test_without_a_lab_the_kernel_says_why(machine):
         said = execute(client, "open('/tmp/should-not-be', 'w')")
         assert said.startswith("LabError: /nowhere is no directory: install one")
         assert not os.path.exists("/tmp/should-not-be")
+
+
+LATE = """
+import threading
+flag, looked = get_ipython().history_manager.save_thread.save_flag, threading.Event()
+clear = flag.clear
+def clear_late():
+    looked.set()
+    threading.Event().wait(0.3)
+    clear()
+flag.clear = clear_late
+flag.set()
+looked.wait()
+!echo done
+"""
+
+
+def test_a_command_does_not_wait_for_the_history_for_ever(client):
+    """IPython's thread that saves the history is told to stop in the moment before it waits again: the command runs all the same."""
+    assert execute(client, LATE, timeout=10).strip() == "done"
