@@ -13,9 +13,14 @@ from netkit.errors import LabError
 
 def home() -> str | None:
     """The user's home directory: HOME, else what passwd says; None for a user who has neither."""
+    return os.environ.get("HOME") or home_in_passwd()
+
+
+def home_in_passwd() -> str | None:
+    """The user's home directory as passwd(5) has it; None for a user id without a name."""
     try:
-        return os.environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir
-    except KeyError:  # a user id without a name
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
         return None
 
 

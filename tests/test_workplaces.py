@@ -107,6 +107,23 @@ def test_progress_in_a_hidden_place(monkeypatch, tmp_path):
             shutil.rmtree(place.parent, ignore_errors=True)
 
 
+@pytest.mark.skipif(not os.access("/var/lib", os.W_OK), reason="/var/lib cannot be written by this user")
+def test_a_home_below_var_lib_keeps_what_it_is_given():
+    """A service's home, where a lab keeps changes apart: its dot files lead nowhere, and progress and files are there afterwards."""
+    home = Path(tempfile.mkdtemp(prefix="netkit-home-", dir="/var/lib"))
+    (home / ".bashrc").write_text("export DOCKER_HOST=tcp://192.0.2.1:2375\n")
+    person = {name: value for name, value in os.environ.items() if name != "NETKIT_PROGRESS"}
+    person |= {"HOME": str(home), "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")}
+    try:
+        with kernel(env=person, cwd=str(home)) as (_, client):
+            assert execute(client, "%%bash -l\nbash -ic 'echo mine > made.txt; echo =$DOCKER_HOST=' 2>/dev/null") == "==\n"
+            assert len(execute(client, f"import netkit\n{SOLVED}\nnetkit.check('1.1')").splitlines()) == 1
+        assert (home / "made.txt").read_text() == "mine\n"
+        assert '"passed": true' in (home / ".local/share/netkit/progress.json").read_text()
+    finally:
+        shutil.rmtree(home)
+
+
 def test_modes_do_not_depend_on_a_umask(tmp_path):
     """With images prepared and a lab opened under umask 077: what is in them and on a node has the modes of a machine's."""
     paths = "/ /tmp /bin /etc /root"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import pwd
 import secrets
 import sys
 import sysconfig
@@ -182,10 +181,12 @@ def _version_manager(path: str) -> str:
 
 def _homes() -> list[str]:
     """The homes whose dot files a shell of the lab would read: the caller's; for root, as ``su - USER`` goes there, every person's."""
-    entries = pwd.getpwall()
-    own = [places.home(), *(entry.pw_dir for entry in entries if entry.pw_uid == os.geteuid())]
-    others = [entry.pw_dir for entry in entries if os.geteuid() == 0 and not f"{entry.pw_dir}/".startswith(SERVICES)]
-    return [home for home in dict.fromkeys((*own, *others)) if home and home != "/" and os.path.isdir(home)]
+    homes = [places.home(), places.home_in_passwd()]
+    if os.geteuid() == 0:  # of this machine's own users: to look into all homes of a directory service may mount each of them
+        with open("/etc/passwd", encoding="utf-8", errors="surrogateescape") as file:
+            entries = [line.split(":") for line in file]
+        homes += [entry[5] for entry in entries if len(entry) == 7 and not f"{entry[5]}/".startswith(SERVICES)]
+    return [home for home in dict.fromkeys(homes) if home and home != "/" and os.path.isdir(home)]
 
 
 def _etc_files(name: str, addresses: dict[str, ipaddress.IPv4Address]) -> dict[str, str]:
