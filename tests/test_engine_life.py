@@ -110,6 +110,24 @@ def test_an_engine_that_ends_again_and_again_has_failed(node):
     assert node.lab.states()["node1"] == "ready"
 
 
+def test_a_node_outlives_what_its_engine_cannot_start_with(node):
+    """An engine without a place for its log, stopped while it starts again, with a second one beside it, or in its place: the host goes on."""
+    before = run(node, "cat /sys/class/net/eth0/ifindex; stat -c %i /run")
+    spoil = "rm /run/engine.log && mkdir /run/engine.log && kill -9 $(cat /run/docker.pid)"
+    run(node, f"{spoil}; until grep -q failed /run/netkit-engine.state; do sleep 0.05; done")
+    assert "dockerd could not be started: Is a directory" in run(node, "service docker status || true")
+    assert run(node, "rmdir /run/engine.log; service docker start && docker version >/dev/null && echo works") == "works\n"
+    assert run(node, "kill -9 $(cat /run/docker.pid); service docker stop; systemctl is-active docker || true") == "inactive\n"
+    assert run(node, "service docker start; systemctl is-active docker") == "active\n"
+    by_hand = "rm -f /run/docker.pid /run/docker.sock; dockerd --host unix:///run/docker.sock >/dev/null 2>&1 || echo refused"
+    assert (
+        run(node, f"{by_hand}; docker version >/dev/null && echo works; service docker restart && echo again") == "refused\nworks\nagain\n"
+    )
+    alone = "service docker stop; (dockerd >/dev/null 2>&1 &); until docker version >/dev/null 2>&1; do sleep 0.05; done; pkill dockerd; sleep 0"
+    run(node, f"{alone}; while pgrep dockerd >/dev/null; do sleep 0.05; done; service docker start && docker version >/dev/null")
+    assert run(node, "cat /sys/class/net/eth0/ifindex; stat -c %i /run") == before
+
+
 # what is typed, and what it writes
 CONTAINERS = {
     "a port that is taken": (

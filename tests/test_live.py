@@ -18,6 +18,7 @@ import pytest
 
 import netkit
 from netkit.lab.lab import open_lab
+from netkit.lab.spec import ENGINE_SERVICE
 from netkit.live.pace import LEAST, MOST, PATIENCE, SETTLE, Pace
 from netkit.live.scene import calc_scene
 from netkit.topology.capture import UP
@@ -114,9 +115,9 @@ def test_nodes_that_come_and_go_are_followed(view, lab):
 def test_an_engine_that_ends_and_comes_back_is_followed(view, lab):
     """The engine's events are heard again when another engine has taken its place."""
     node = lab["node1"]
-    node.run("pkill -TERM dockerd; while pgrep dockerd; do sleep 0.05; done")
+    node.run([ENGINE_SERVICE, "stop"])
     assert sees(view, "the Docker engine is down")
-    node.run("(setsid dockerd --host unix:///run/docker.sock >/dev/null 2>&1 &); while ! docker ps; do sleep 0.05; done")
+    node.run([ENGINE_SERVICE, "start"])
     assert sees(view, "the Docker engine is down", there=False)
     node.run("docker network create again")
     assert sees(view, "network again")

@@ -356,14 +356,14 @@ def break_address(hosts: Hosts) -> str:
 
 
 def break_engine_gone(hosts: Hosts) -> str:
-    hosts.lab["node2"].run("mv /run/docker.sock /run/away.sock")
+    hosts.lab["node2"].run("umount /run/docker.sock && mv /run/docker.sock /run/away.sock")
     return hosts.write_inventory()
 
 
 def break_engine_old(hosts: Hosts) -> str:
     (hosts.directory / "fake.py").write_text(FAKE)
     hosts.lab["node2"].run(
-        f"mv /run/docker.sock /run/away.sock; {sys.executable} {hosts.directory}/fake.py > /dev/null 2>&1 < /dev/null & "
+        f"umount /run/docker.sock; mv /run/docker.sock /run/away.sock; {sys.executable} {hosts.directory}/fake.py > /dev/null 2>&1 < /dev/null & "
         "echo $! > /run/fake.pid; for _ in $(seq 200); do [ -S /run/docker.sock ] && exit; sleep 0.02; done; exit 1"
     )
     return hosts.write_inventory()

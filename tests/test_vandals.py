@@ -27,7 +27,7 @@ VANDALS = {
     "kill the engine": ("pkill -9 dockerd; pkill -9 containerd", "! docker ps"),
     "delete all data": (
         "docker run -d busybox sleep 1000; rm -rf --one-file-system /var/lib/docker/* /run/* /run/netkit; rm -rf /var/lib/docker /run",
-        "[ ! -e /run/docker.sock ]",
+        "[ ! -e /run/engine.log ] && [ ! -e /var/lib/docker/containers ]",
     ),
     "delete the settings": (
         "rm -rf /etc/docker/* /etc/profile.d /etc/hosts /etc/resolv.conf; echo broken >/etc/hostname",

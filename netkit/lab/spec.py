@@ -16,7 +16,7 @@ from netkit import places
 from netkit.errors import LabError
 from netkit.lab.engine import SYSTEM_PATH, Engine
 from netkit.lab.inside import covers, limits
-from netkit.lab.inside.engine import RUNC, STATE, STOPPED
+from netkit.lab.inside.engine import PID, RUNC, STATE, STOPPED
 from netkit.lab.inside.mounts import BIN, WORKPLACES
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # what the package lies in
@@ -207,7 +207,7 @@ def _programs(engine: Engine) -> dict[str, str]:
     """What a node has instead of a machine's own programs: path → text."""
     return {
         RUNC: _template("runc", RUNC=engine.commands["runc"]),
-        ENGINE_SERVICE: _template("docker", STATE=STATE, STOPPED=STOPPED),
+        ENGINE_SERVICE: _template("docker", STATE=STATE, STOPPED=STOPPED, PID=PID),
         f"{BIN}/systemctl": _template("systemctl", SERVICE=ENGINE_SERVICE),
     }
 

@@ -14,12 +14,14 @@ import socket
 import time
 from collections.abc import Callable
 
-from netkit.lab.inside import mounts
+from netkit.lab.inside import mounts, wire
+from netkit.lab.inside import syscalls as sc
 from netkit.lab.inside.agent import Loop
 
 SOCKET = "/run/docker.sock"
 LOG = "/run/engine.log"
 STATE = "/run/netkit-engine.state"  # starting, ready, stopped, or failed and why
+PID = "/run/netkit-engine.pid"
 STOPPED = "/run/netkit-engine.stopped"  # there while the engine is to stay down
 RUNC = "/run/netkit-runc/runc"
 PING = b"GET /_ping HTTP/1.0\r\n\r\n"
@@ -39,7 +41,7 @@ class Engine:
     def __init__(self, loop: Loop, spec: dict, tell: Callable[[str, str], object]) -> None:
         self._loop, self._spec, self._tell = loop, spec, tell
         self._pid: int | None = None
-        self._deadline = 0.0
+        self._answered = False
         self._logged = 0  # bytes of the log before the engine's present life
         self._ends: list[float] = []
         loop.on_signal(signal.SIGUSR1, self._asked)
@@ -47,10 +49,14 @@ class Engine:
     def start(self) -> None:
         """Start it now; its first answer is told."""
         self._change("starting")
-        self._pid = self._fork()
-        self._deadline = time.monotonic() + PATIENCE
-        self._loop.on_exit(self._pid, self._ended)
-        self._look()
+        self._answered = False
+        try:
+            self._pid = pid = self._fork()
+        except OSError as error:  # of descriptors, processes or space are too few: the host goes on without
+            return self._try_again(f"dockerd could not be started: {wire.describe(error)}")
+        self._loop.on_exit(pid, self._ended)
+        self._loop.later(PATIENCE, lambda: self._give_up(pid))
+        return self._look()
 
     def _change(self, state: str, why: str = "") -> None:
         with contextlib.suppress(OSError):  # a disk that is full, a /run that is gone: the lab knows all the same
@@ -72,6 +78,8 @@ class Engine:
             finally:
                 os._exit(127)
         os.close(log)
+        with contextlib.suppress(OSError):
+            mounts.write_file(PID, str(pid))
         return pid
 
     def _look(self) -> None:
@@ -89,10 +97,12 @@ class Engine:
             self._loop.watch(sock, lambda: self._hear(sock))
 
     def _look_again(self) -> None:
-        if time.monotonic() > self._deadline and self._pid is not None:
-            os.kill(self._pid, signal.SIGKILL)
-        else:
-            self._loop.later(PING_EVERY, self._look)
+        self._loop.later(PING_EVERY, self._look)
+
+    def _give_up(self, pid: int) -> None:
+        if self._pid == pid and not self._answered:
+            self._ends = [time.monotonic()] * ENDS
+            os.kill(pid, signal.SIGKILL)
 
     def _hear(self, sock: socket.socket) -> None:
         self._loop.unwatch(sock)
@@ -102,24 +112,45 @@ class Engine:
             answer = b""
         sock.close()
         if b" 200 " in answer:
+            self._hold_socket()
+            self._answered = True
             self._change("ready")
         else:
             self._look_again()
 
+    def _hold_socket(self) -> None:
+        """Keep others from the socket: a second dockerd, started by hand, would take it, find its data locked, and end.
+
+        What something is mounted on cannot be deleted (unlink(2), EBUSY).
+        """
+        if not self._answered:
+            with contextlib.suppress(OSError):
+                sc.mount(SOCKET, SOCKET, None, sc.MS_BIND)
+
     def _ended(self, status: int) -> None:
         self._pid = None
+        with contextlib.suppress(OSError):
+            sc.detach(SOCKET)
+        with contextlib.suppress(OSError):
+            os.unlink(SOCKET)
+        self._try_again(f"dockerd ended with status {status}: {_last_words(self._logged)}")
+
+    def _try_again(self, why: str) -> None:
+        """After an end, or a start that came to nothing: start it in a moment, unless it is to stay down or has failed."""
         now = time.monotonic()
         self._ends = [when for when in (*self._ends, now) if when > now - WITHIN]
         if os.path.exists(STOPPED):
             self._change("stopped")
         elif len(self._ends) >= ENDS:
-            self._change("failed", f"dockerd ended with status {status}: {_last_words(self._logged)}")
+            self._change("failed", why)
         else:
             self._change("starting")
             self._loop.later(RESTART_AFTER, self._start_again)
 
     def _start_again(self) -> None:
-        if self._pid is None:
+        if os.path.exists(STOPPED):  # since a moment
+            self._change("stopped")
+        elif self._pid is None:
             self.start()
 
     def _asked(self) -> None:

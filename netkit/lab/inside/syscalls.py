@@ -26,6 +26,7 @@ MS_NOEXEC = 0x8
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
+MNT_DETACH = 0x2
 
 # <linux/prctl.h>
 PR_SET_PDEATHSIG = 1
@@ -69,6 +70,11 @@ def mount(source: str | None, target: str, kind: str | None = None, flags: int =
     """mount(2); the error names source, target and file system type."""
     arguments = (_bytes(source), _bytes(target), _bytes(kind), ctypes.c_ulong(flags), _bytes(data))
     _check(_libc.mount(*arguments), f"mount {kind or source or ''} on {target}")
+
+
+def detach(target: str) -> None:
+    """Take a mount away, now for whoever looks, and altogether once nobody uses it (umount2(2), MNT_DETACH); raises OSError."""
+    _check(_libc.umount2(_bytes(target), MNT_DETACH), f"umount {target}")
 
 
 def set_readonly(target: str) -> None:
