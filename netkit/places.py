@@ -71,9 +71,11 @@ def spare_settings() -> dict[str, str]:
 
 
 def ensure_dirs(paths: list[str]) -> list[str]:
-    """Make those directories that are not there yet (idempotent); returns those that can be written."""
-    usable = []
+    """Make those directories that are not there yet (idempotent), but no home; returns those that can be written."""
+    usable, base = [], home()
     for path in paths:
+        if base and path.startswith(f"{base}/") and not os.path.isdir(base):
+            continue
         try:
             os.makedirs(path, exist_ok=True)
         except OSError:

@@ -80,16 +80,18 @@ def test_no_lab_where_work_would_be_lost(tmp_path):
     assert (done.returncode, done.stderr) == (2, "netkit: the working directory has been deleted: change to one that exists\n")
 
 
-def test_a_home_that_takes_nothing():
+@pytest.mark.parametrize("home", [READ_ONLY, "/nonexistent/home"])
+def test_a_home_that_takes_nothing(home):
     """Figures are drawn without a complaint, and progress that cannot be kept is said not to be, in cells that would show it."""
     person = {name: value for name, value in os.environ.items() if name != "NETKIT_PROGRESS"}
-    person |= {"HOME": READ_ONLY, "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")}
-    lost = f"not kept: {READ_ONLY}/.local/share/netkit/progress.json cannot be written: set NETKIT_PROGRESS to a file that can"
+    person |= {"HOME": home, "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")}
+    lost = f"not kept: {home}/.local/share/netkit/progress.json cannot be written: set NETKIT_PROGRESS to a file that can"
     with kernel(env=person) as (_, client):
         said = execute(client, "import netkit\nfigure = netkit.capture('node1').draw()\nfigure.savefig('/tmp/x.png')")
         assert said == ""
         assert execute(client, f"{SOLVED}\nnetkit.check('1.1')").splitlines()[1:] == [f"  {lost}"]
         assert execute(client, "print(netkit.progress().text())").splitlines()[-1] == lost
+    assert not os.path.exists("/nonexistent"), "nobody makes a home"
 
 
 def test_progress_in_a_hidden_place(monkeypatch, tmp_path):

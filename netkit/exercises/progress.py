@@ -78,7 +78,7 @@ def _after(entry: Entry, passed: bool) -> Entry:
 
 @contextlib.contextmanager
 def _locked(path: Path):
-    path.parent.mkdir(parents=True, exist_ok=True)
+    ensure_dirs([str(path.parent)])
     with open(path.with_suffix(".lock"), "a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
