@@ -23,7 +23,8 @@ def pytest_configure(config) -> None:
     own = tempfile.mkdtemp(prefix="tests-of-netkit-")
     os.chmod(own, 0o755)
     os.environ["TMPDIR"] = tempfile.tempdir = own
-    os.environ["NETKIT_PROGRESS"] = os.path.join(own, "progress.json")  # what tests solve, nobody has solved
+    # what tests solve, nobody has solved; beside pytest's own directories, which no snapshot of the machine compares
+    os.environ["NETKIT_PROGRESS"] = os.path.join(own, "pytest-progress", "progress.json")
     config.add_cleanup(lambda: shutil.rmtree(own, ignore_errors=True))
 
 
