@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from netkit.lab.inside.engine import STOPPED
 from netkit.lab.lab import open_lab
 from netkit.topology.model import Topology
 from tests.conftest import NETKIT
@@ -102,9 +103,9 @@ def test_names_meant_to_break_things_break_nothing():
 
 
 def test_what_is_down_is_drawn_and_told():
-    """An engine that was killed and a node that is switched off are said so, in every form."""
+    """An engine that was killed, and is to stay down, and a node that is switched off are said so, in every form."""
     with open_lab(2) as lab:
-        lab["node1"].run("docker run -d --name c1 busybox sleep 1000; pkill -9 dockerd")
+        lab["node1"].run(f"docker run -d --name c1 busybox sleep 1000; touch {STOPPED}; pkill -9 dockerd")
         lab.kill("node2")
         assert wait_for(lambda: lab.states()["node2"] == "down")
         text = lab["node1"].run("netkit topology").stdout

@@ -131,8 +131,6 @@ class Engine:
         self._pid = None
         with contextlib.suppress(OSError):
             sc.detach(SOCKET)
-        with contextlib.suppress(OSError):
-            os.unlink(SOCKET)
         self._try_again(f"dockerd ended with status {status}: {_last_words(self._logged)}")
 
     def _try_again(self, why: str) -> None:
