@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from pathlib import Path
 import psutil
 from jupyter_client.manager import KernelManager
 
-from netkit.lab.inside.host import answers
+from netkit.lab.inside.engine import PING
 from netkit.lab.lab import open_lab
 
 # A bare dockerd: no lab, no LAN, no images; only what keeps it from the machine's own files.
@@ -47,6 +48,18 @@ started = time.monotonic()
 net.stop()
 print(started - begun, time.monotonic() - started)
 """
+
+
+def answers(path: str) -> bool:
+    """Whether an engine answers its ping on this socket."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(path)
+            sock.settimeout(5)
+            sock.sendall(PING)
+            return b" 200 " in sock.recv(64)
+        except OSError:
+            return False
 
 
 def measure_bare_engines(count: int) -> float:
