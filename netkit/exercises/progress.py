@@ -28,10 +28,10 @@ def progress_file() -> Path:
 
 
 def find_loss(number: str | None = None) -> str:
-    """Why progress is not kept here, "" where it is; with ``number``, whether what was just recorded of this exercise is."""
+    """Why progress is not kept here, "" where it is; with ``number``, whether that this exercise was passed, as was just recorded, is."""
     try:
         path = progress_file()
-        if not ensure_dirs([str(path.parent)]) or (number and number not in read_progress(path)):
+        if not ensure_dirs([str(path.parent)]) or (number and not read_progress(path).get(number, Entry()).passed):
             return f"{path} cannot be written: set NETKIT_PROGRESS to a file that can"
         own = {os.stat(place).st_dev for place in (*mounts.LAYERED, "/run", covers.STORE) if mounts.is_inside()}
         if os.stat(path.parent).st_dev in own:

@@ -88,7 +88,7 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
     environment = lab_environment(dict(os.environ)) | places.spare_settings()
     keep = _visible_paths((*wishes.keep, *map(os.path.dirname, engine.commands.values())), environment["PATH"])
     node_engine = _engine_spec(engine, environment)
-    programs = _programs(engine)
+    shells, programs = _shell_files(), _programs(engine)
     hosts = {}
     for name, address in addresses.items():
         hosts[name] = {
@@ -97,7 +97,7 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
             "mac": mac_for(address),
             "size": HOST_SIZE,
             "keep": keep,
-            "files": _etc_files(name, addresses) | (programs if name != OUTSIDE else {}),
+            "files": _etc_files(name, addresses) | shells | (programs if name != OUTSIDE else {}),
             "commands": _commands(engine, name != OUTSIDE),
             "environment": environment | {"NETKIT_NODE": name},
             "engine": node_engine if name != OUTSIDE else None,
@@ -197,10 +197,21 @@ def _etc_files(name: str, addresses: dict[str, ipaddress.IPv4Address]) -> dict[s
         "/etc/hostname": f"{name}\n",
         # nobody listens there: a look-up is refused at once, where no server at all would be waited for
         "/etc/resolv.conf": "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n",
-        "/etc/profile.d/zz-netkit.sh": _template("profile.sh"),
+    }
+
+
+def _shell_files() -> dict[str, str]:
+    """What shells read on every host, in place of the machine's own: path → text."""
+    return {
+        "/etc/profile.d/zz-netkit.sh": _template("profile.sh", LEADS_OUT=_leads_out_pattern()),
         "/etc/bash.bashrc": _template("bash.bashrc"),
         "/etc/environment": "",  # variables for those who log in (pam_env(8)): here su
     }
+
+
+def _leads_out_pattern() -> str:
+    """:func:`leads_out` as an extended regular expression (regex(7))."""
+    return "|".join([*(f"{prefix}[A-Za-z0-9_]*" for prefix in SCRUBBED_PREFIXES), *sorted(SCRUBBED), "[A-Za-z0-9_]*_[Pp][Rr][Oo][Xx][Yy]"])
 
 
 def _programs(engine: Engine) -> dict[str, str]:
@@ -214,12 +225,9 @@ def _programs(engine: Engine) -> dict[str, str]:
 
 def _template(name: str, **words: str) -> str:
     """A file of netkit/lab/node, with ``@NAME@`` replaced by what a lab's node has."""
-    leads_out = "|".join(
-        [*(f"{prefix}[A-Za-z0-9_]*" for prefix in SCRUBBED_PREFIXES), *sorted(SCRUBBED), "[A-Za-z0-9_]*_[Pp][Rr][Oo][Xx][Yy]"]
-    )
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "node", name), encoding="utf-8") as file:
         text = file.read()
-    for word, value in {"BIN": BIN, "DOCKER_CONFIG": DOCKER_CONFIG, "LEADS_OUT": leads_out, **words}.items():
+    for word, value in {"BIN": BIN, "DOCKER_CONFIG": DOCKER_CONFIG, **words}.items():
         text = text.replace(f"@{word}@", value)
     return text
 
