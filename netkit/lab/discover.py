@@ -93,29 +93,28 @@ def find_machines_labs() -> list[Lab]:
 
 
 def find_own_labs(patience: float = 20.0) -> list[Lab]:
-    """The labs of those notebooks that belong to the same server as this process.
+    """The labs of those notebooks that belong to the server whose terminal this process is.
 
-    A JupyterLab terminal and a kernel's launcher are both children of their server. A launcher whose
-    lab is not there yet is waited for, up to ``patience`` seconds.
+    A JupyterLab terminal and a kernel's launcher are both children of their server; whatever else its own parents have
+    open is not meant. A launcher whose lab is not there yet is waited for, up to ``patience`` seconds.
     """
     deadline = time.monotonic() + patience
+    server = os.getppid()
     while True:
-        ancestors = _ancestors(os.getpid())
-        labs = [lab for lab in (*find_labs(), *find_machines_labs()) if _parent(lab.facts["opener"]) in ancestors]
-        opening = _launchers(ancestors) - {lab.facts["opener"] for lab in labs}
+        labs = [lab for lab in (*find_labs(), *find_machines_labs()) if _parent(lab.facts["opener"]) == server]
+        opening = _launchers(server) - {lab.facts["opener"] for lab in labs}
         if not opening or time.monotonic() > deadline:
             return labs
         time.sleep(0.05)
 
 
-def _launchers(parents: set[int]) -> set[int]:
-    """The kernels' launchers among the children of some processes."""
-    found = set()
-    for parent in parents:
-        with contextlib.suppress(OSError):
-            for thread in os.listdir(f"/proc/{parent}/task"):
-                with open(f"/proc/{parent}/task/{thread}/children", encoding="ascii") as file:
-                    found |= {int(child) for child in file.read().split()}
+def _launchers(server: int) -> set[int]:
+    """The kernels' launchers among the children of a process."""
+    found: set[int] = set()
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{server}/task"):
+            with open(f"/proc/{server}/task/{thread}/children", encoding="ascii") as file:
+                found |= {int(child) for child in file.read().split()}
     return {pid for pid in found if b"netkit.kernel" in _command_line(pid)}
 
 
@@ -123,14 +122,6 @@ def _command_line(pid: int) -> list[bytes]:
     with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
         return file.read().split(b"\0")
     return []
-
-
-def _ancestors(pid: int) -> set[int]:
-    found: set[int] = set()
-    while pid > 1 and pid not in found:
-        found.add(pid)
-        pid = _parent(pid)
-    return found - {os.getpid()}
 
 
 def _parent(pid: int) -> int:
