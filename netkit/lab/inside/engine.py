@@ -60,7 +60,7 @@ class Engine:
 
     def _change(self, state: str, why: str = "") -> None:
         with contextlib.suppress(OSError):  # a disk that is full, a /run that is gone: the lab knows all the same
-            mounts.write_file(STATE, f"{state}: {why}" if why else state)
+            mounts.replace_file(STATE, f"{state}: {why}" if why else state)
         self._tell(state, why)
 
     def _fork(self) -> int:
@@ -79,7 +79,7 @@ class Engine:
                 os._exit(127)
         os.close(log)
         with contextlib.suppress(OSError):
-            mounts.write_file(PID, str(pid))
+            mounts.replace_file(PID, str(pid))
         return pid
 
     def _look(self) -> None:

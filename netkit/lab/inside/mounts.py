@@ -7,6 +7,7 @@ tmpfs of bounded size that disappears with the mount namespace.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from netkit.lab.inside import syscalls as sc
@@ -31,10 +32,11 @@ def make_private() -> None:
 def open_kept(paths: list[str], hidden: tuple[str, ...] = WORKPLACES) -> dict[str, int]:
     """Open those of ``paths`` that are about to be hidden below ``hidden``, so that they can be put back.
 
+    A path through a symbolic link is put back as what it leads to, beside that itself: programs use the names they were given.
     Returns path → O_PATH descriptor, outermost first.
     """
     kept: dict[str, int] = {}
-    for path in sorted({os.path.realpath(path) for path in paths}):
+    for path in sorted({*map(os.path.abspath, paths), *map(os.path.realpath, paths)}):
         under = path in hidden or any(path.startswith(place + "/") for place in hidden)
         covered = any(path.startswith(other + "/") for other in kept)
         if under and not covered and os.path.exists(path):
@@ -61,6 +63,21 @@ def write_file(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     os.chmod(path, 0o755 if text.startswith("#!") else 0o644)
+
+
+def replace_file(path: str, text: str) -> None:
+    """Exchange what a small file says: who reads it meanwhile reads the old text or the new one, whole (rename(2)).
+
+    Where the new one cannot be written there is no file afterwards: an old state would be a lie.
+    """
+    try:
+        write_file(f"{path}.new", text)
+        os.rename(f"{path}.new", path)
+    except OSError:
+        for name in (f"{path}.new", path):
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+        raise
 
 
 def build_root(hostname: str, files: dict[str, str], keep: list[str], size: int) -> None:
