@@ -35,6 +35,8 @@ class Node:
     Attributes: ``name``; ``address`` on the LAN.
     """
 
+    _shell_settings = ("TERM", "COLORTERM")  # of the caller's terminal; the locale is the host's own
+
     def __init__(self, lab: Lab, name: str, address: str) -> None:
         self.lab, self.name = lab, name
         self.address = ipaddress.ip_address(address)
@@ -92,7 +94,7 @@ class Node:
         from netkit.lab.terminal import open_shell  # termios and friends: only for shells
 
         self.lab.ensure(self.name)
-        env = {name: os.environ[name] for name in ("TERM", "LANG", "COLORTERM") if name in os.environ}
+        env = {name: os.environ[name] for name in self._shell_settings if name in os.environ}
         return open_shell(self.transport, command, cwd or os.getcwd(), env)
 
     @property

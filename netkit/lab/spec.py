@@ -34,6 +34,7 @@ SCRUBBED = {
     *("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS", "XDG_RUNTIME_DIR", "TMPDIR", "LISTEN_FDS", "LISTEN_PID"),
     *("BASH_ENV", "ENV", "PROMPT_COMMAND", "CURL_HOME", "WGETRC", "NETRC", "NETKIT_MODE", "NETKIT_ENGINE"),
 }
+LOCALE = ("LANG", "LC_")
 DOCKER_CONFIG = "/run/docker-config"
 SERVICES = tuple(f"{place}/" for place in covers.SYSTEM)  # where the homes of users lie that are no persons
 ENGINE_SERVICE = "/etc/init.d/docker"  # on a node: stops and starts its engine, as on a machine without systemd
@@ -124,14 +125,24 @@ def leads_out(name: str) -> bool:
 
 
 def lab_environment(caller: dict[str, str]) -> dict[str, str]:
-    """A caller's environment without what would lead docker or the engine out of the lab."""
-    kept = {name: value for name, value in caller.items() if not leads_out(name)}
+    """A caller's environment without what would lead docker or the engine out of the lab, in a host's own locale."""
+    kept = {name: value for name, value in caller.items() if not leads_out(name) and not name.startswith(LOCALE)}
+    kept["LANG"] = calc_locale(caller)
     # the docker CLI's own settings on the lab; DOCKER_CONFIG also hides the caller's contexts
     kept |= {"container": "docker", "DOCKER_CONFIG": DOCKER_CONFIG, "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"}
     caller_path = [part for part in kept.get("PATH", "").split(":") if part and part != BIN]
     system = [part for part in SYSTEM_PATH.split(":") if part not in caller_path]
     kept["PATH"] = ":".join([BIN, *caller_path, *system])
     return kept
+
+
+def calc_locale(caller: dict[str, str]) -> str:
+    """The locale of a lab's hosts: everywhere there, and what commands say is what a text quotes; signs are encoded as the caller's are.
+
+    Which variable counts: setlocale(3). Without any, as in a service, Python and terminals expect UTF-8 (PEP 538).
+    """
+    named = next(filter(None, map(caller.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "C.UTF-8")
+    return "C.UTF-8" if named.partition("@")[0].lower().endswith(("utf-8", "utf8")) else "C"
 
 
 def check_workplace() -> None:

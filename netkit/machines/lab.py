@@ -27,6 +27,8 @@ from netkit.machines.ssh import Route
 class MachineNode(Node):
     """A real machine of a lab."""
 
+    _shell_settings = (*Node._shell_settings, "LANG")  # as ssh sends it
+
     @property
     def transport(self) -> Route:
         """The way commands get here."""
