@@ -18,18 +18,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
 from tests.patience import patiently
 from tests.servers import Server, open_server
 
-NOTEBOOKS = tuple(sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb")))
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = tuple(sorted((ROOT / "notebooks").glob("*.ipynb")))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # root's Chromium has no sandbox to enter, and an ordinary user's needs a helper that need not be installed:
 # it is shown pages of our own server alone. Whatever else it asks for by name is not found.
@@ -136,7 +140,11 @@ class NotebookPage:
         """Open the notebook and wait for its kernel; pages of one server have a workspace each."""
         workspace = Path(self.name).stem
         self.page.goto(f"{self.server.origin}/lab/workspaces/{workspace}/tree/{self.name}?token={self.server.token}")
-        self.page.wait_for_function(READY, timeout=PATIENCE * 1000)
+        try:
+            self.page.wait_for_function(READY, timeout=PATIENCE * 1000)
+        except TimeoutError as error:
+            shows = self.page.evaluate("() => document.body.innerText").strip()[-1500:]
+            raise AssertionError(f"{self.name} is not ready: {self.complaints}; the page shows:\n{shows}") from error
 
     def cells(self) -> tuple[Cell, ...]:
         """All cells as they are now."""
@@ -359,19 +367,41 @@ def open_workbench(*notebooks: Path, environment: dict[str, str] | None = None) 
         directory = Path(place) / "notebooks"
         _copy(notebooks, directory)
         server = stack.enter_context(open_server("--notebooks", str(directory), environment=_own_places(place) | (environment or {})))
-        browser = stack.enter_context(open_browser(place))
+        browser = stack.enter_context(open_browser(place, server.port))
         yield Workbench(server, browser, directory)
 
 
+# in a network namespace of its own, whose loopback leads to the server and nowhere else: a browser gives up what it is loading
+# whenever an address changes on its machine (net::ERR_NETWORK_CHANGED), and there others' do all the time
+LAUNCH = """#!/bin/sh
+cd {root}
+python={python} browser={browser} place={place}
+export python browser place
+exec unshare --user --map-root-user --net sh -c '
+    ip link set lo up
+    "$python" -m tests.relay {port} "$place/server" "$place/ready" 3>&- 4>&- </dev/null >/dev/null &
+    until [ -e "$place/ready" ] && [ -S "$place/server" ]; do sleep 0.01; done
+    exec "$browser" "$@"' sh "$@"
+"""
+
+
 @contextlib.contextmanager
-def open_browser(place: str) -> Iterator[Browser]:
-    """The system's Chromium without a window; what it writes goes below ``place``."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(ARGUMENTS), env=_browser_environment(place))
+def open_browser(place: str, port: int) -> Iterator[Browser]:
+    """The system's Chromium without a window, for the server at a port; what it writes goes below ``place``."""
+    words = {"root": ROOT, "python": sys.executable, "browser": find_browser(), "place": place}
+    launch = Path(place, "browser")
+    launch.write_text(LAUNCH.format(port=port, **{name: shlex.quote(str(word)) for name, word in words.items()}))
+    launch.chmod(0o755)
+    with (
+        subprocess.Popen([sys.executable, "-m", "tests.relay", f"{place}/server", str(port)], cwd=ROOT) as outer,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=launch, args=list(ARGUMENTS), env=_browser_environment(place))
         try:
             yield browser
         finally:
             browser.close()
+            outer.terminate()
 
 
 def find_browser() -> str:

@@ -14,6 +14,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from tests.machine import outward
+
 PROGRAMS = ("dockerd", "docker-proxy", "docker-init", "containerd", "containerd-shim-runc-v2")
 SUITES = {"26.1": "trixie", "28.5": "sid"}
 PATIENCE = 300  # seconds for one of apt's steps
@@ -60,6 +62,7 @@ def _fetch(suite: str, place: Path) -> None:
         options = [
             *("-o", f"Dir::Etc::sourcelist={work}/list", "-o", "Dir::Etc::sourceparts=-", "-o", f"Dir::State::Lists={work}/lists"),
             *("-o", f"Dir::Cache={work}", "-o", f"Dir::Cache::archives={work}/archives", "-o", "APT::Sandbox::User=root"),
+            *("-o", "Acquire::Retries=3"),
         ]
         _run(["apt-get", *options, "-qq", "update"], work)
         _run(["apt-get", *options, "-qq", "-t", suite, "download", "docker.io", "containerd"], work)
@@ -78,7 +81,7 @@ def _fetch(suite: str, place: Path) -> None:
 
 def _run(command: list[str], cwd: str) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+        done = subprocess.run(outward(command), capture_output=True, text=True, cwd=cwd, timeout=PATIENCE, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         raise Unavailable(f"{command[0]} did not finish within {PATIENCE} s") from None
     if done.returncode:

@@ -64,12 +64,12 @@ key = "user"
 
     def python(self, code: str, inventory: str, *, on: str = "node1", check: bool = True) -> Result:
         """Run Python on a host, with the inventory set, as a process of its own."""
-        return self.lab[on].run([sys.executable, "-c", code], env={"NETKIT_MACHINES": inventory}, check=check, timeout=patiently(60))
+        return self.lab[on].run([sys.executable, "-c", code], env={"NETKIT_MACHINES": inventory}, check=check, timeout=patiently())
 
     def netkit(self, *words: str, inventory: str, on: str = "node1", check: bool = True) -> Result:
         """Run the netkit command on a host, with the inventory set."""
         return self.lab[on].run(
-            [sys.executable, "-m", "netkit", *words], env={"NETKIT_MACHINES": inventory}, check=check, timeout=patiently(60)
+            [sys.executable, "-m", "netkit", *words], env={"NETKIT_MACHINES": inventory}, check=check, timeout=patiently()
         )
 
 

@@ -10,7 +10,7 @@ import psutil
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from tests.patience import patiently
+from tests.patience import LEAST, patiently
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def kernel(**options) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
     client = manager.client()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=patiently(30))
+        client.wait_for_ready(timeout=patiently())
         yield manager, client
     finally:
         client.stop_channels()
@@ -52,9 +52,14 @@ def launcher(manager: KernelManager) -> psutil.Process:
     return psutil.Process(manager.provisioner.pid)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 2.0) -> bool:
-    """Whether ``condition`` holds within ``seconds`` of a usual machine."""
-    deadline = time.monotonic() + patiently(seconds)
+def wait_for(condition: Callable[[], bool], seconds: float = LEAST) -> bool:
+    """Whether ``condition``, which has to come, holds within ``seconds`` of a usual machine, two minutes at least."""
+    return holds_within(condition, patiently(seconds))
+
+
+def holds_within(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether ``condition``, which need not come, holds within ``seconds``."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return True

@@ -57,6 +57,7 @@ ELSEWHERE = {
 # not run by any test, and why
 NOT_RUN = {
     "./workshop test": "it is what runs these tests",
+    "./workshop test --full": "it is what runs these tests, and the other mode's share",
     "./workshop test --deselect tests/test_validation.py": "it is what runs these tests, but for the notebooks",
     "NETKIT_TEST_CONTAINER=1 .venv/bin/python -m pytest tests/test_container.py": "builds an image, for a quarter of an hour: opt-in",
     "NETKIT_TEST_VM=1 .venv/bin/python -m pytest tests/test_virtual_machines.py": "boots two virtual machines, for an hour: opt-in",

@@ -7,14 +7,15 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator, Sequence
 
+from netkit.lab.inside.syscalls import die_with_parent
 from tests.conftest import NETKIT
 from tests.kernels import wait_for
 from tests.patience import patiently
+from tests.ports import find_ports
 
 
 class Server:
@@ -36,7 +37,7 @@ class Server:
             data=json.dumps(body).encode() if body is not None else None,
             headers={"Authorization": f"token {self.token}"},
         )
-        with urllib.request.urlopen(request, timeout=patiently(30)) as answer:
+        with urllib.request.urlopen(request, timeout=patiently()) as answer:
             return json.loads(answer.read() or b"{}")
 
     def open_notebook(self, path: str) -> dict:
@@ -53,9 +54,7 @@ class Server:
 @contextlib.contextmanager
 def open_server(*options: str, command: Sequence[str] = (NETKIT, "start"), environment: dict[str, str] | None = None) -> Iterator[Server]:
     """`netkit start`, or another ``command`` that does it, with more options, on a free port; it is ended afterwards, politely."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = find_ports(1)
     process = subprocess.Popen(
         [*command, "--port", str(port), "--no-browser", *options],
         stdin=subprocess.DEVNULL,
@@ -63,15 +62,16 @@ def open_server(*options: str, command: Sequence[str] = (NETKIT, "start"), envir
         stderr=subprocess.STDOUT,
         text=True,
         env=os.environ | (environment or {}),
+        preexec_fn=lambda: die_with_parent(signal.SIGTERM),  # a run of tests that is interrupted leaves no server, and so no labs
     )
     try:
         server = Server(process, port, _read_token(process, port))
-        assert wait_for(lambda: _answers(server), 20), "the server does not answer"
+        assert wait_for(lambda: _answers(server)), "the server does not answer"
         yield server
     finally:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=patiently(10))
+            process.wait(timeout=patiently())
         process.kill()
         process.stdout.close()
 

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from netkit.lab.lab import Node
+from tests.patience import patiently
 
 
 def form_swarm(one: Node, two: Node) -> None:
     """Make a swarm of two nodes: the first its manager, the second a worker."""
     one.run(f"docker swarm init --advertise-addr {one.address}")
-    token = one.run("docker swarm join-token -q worker").stdout.strip()
-    two.run(f"docker swarm join --token {token} {one.address}:2377")
+    join_swarm(two, one)
+    wait_until_member(one)
+
+
+def join_swarm(node: Node, manager: Node) -> None:
+    """Make a node a worker of a manager's swarm, and wait until it can be let into networks."""
+    token = manager.run("docker swarm join-token -q worker").stdout.strip()
+    node.run(f"docker swarm join --token {token} {manager.address}:2377")
+    wait_until_member(node)
+
+
+def wait_until_member(node: Node) -> None:
+    """Wait until a node's engine has its first network of the swarm, with peers: raises CommandError if it never has.
+
+    An engine that is let into a network before that may miss the assignment, and says so only after 20 s: the agent takes
+    its own configuration and its first assignments in any order (swarmkit, agent.Agent.run).
+    """
+    tries = int(patiently() / 0.1)
+    node.run(f"for _ in $(seq {tries}); do docker network inspect ingress 2>&1 | grep -q Peers && exit; sleep 0.1; done; exit 1")
 
 
 def ping_across_overlay(one: Node, two: Node) -> None:

@@ -12,6 +12,8 @@ import pytest
 from tests.browsing import NotebookPage, find_browser, open_workbench
 from tests.patience import patiently
 
+pytestmark = pytest.mark.once
+
 SPEC = {"name": "netkit", "display_name": "node1", "language": "python"}
 PATIENCE = patiently(15_000)  # ms for a change to arrive, on a machine that is busy with others
 EVIL = "<img src=x onerror=window.evil=1>"

@@ -2,87 +2,38 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-
 import pytest
 
-from tests.browsing import NOTEBOOKS, Cell, NotebookPage, Workbench
-from tests.patience import patiently
+from tests.browsing import NOTEBOOKS, Workbench
+from tests.shares import share
 
-NAMES = [path.name for path in reversed(NOTEBOOKS)]  # the long ones first
-AT_ONCE = 2  # tabs
-LONGEST = patiently(240)  # seconds for one notebook, on a machine that is slow and busy with others
+NAMES = [path.name for path in NOTEBOOKS]
 RAISES = "raises-exception"  # the tag by which Jupyter knows a cell that is meant to fail
 LEAST = 200  # CSS pixels: a figure narrower than this is not shown
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a notebook was like after all its cells had run."""
-
-    cells: tuple[Cell, ...]
-    figures: dict[int, list[dict[str, float]]]  # by the index of the cell that shows them
-    complaints: tuple[str, ...]
-    foreign: tuple[str, ...]
-
-
-@pytest.fixture(scope="module")
-def seen(request, workbench) -> dict[str, Seen]:
-    """All notebooks that were chosen, run in tabs of one server, some at once."""
-    items = [item for item in request.session.items if "seen" in getattr(item, "fixturenames", ())]
-    chosen = {item.callspec.params["name"] for item in items}
-    waiting = [name for name in NAMES if name in chosen]
-    running: list[NotebookPage] = []
-    found: dict[str, Seen] = {}
-    deadline = time.monotonic() + LONGEST * len(waiting)
-    while waiting or running:
-        if waiting and len(running) < AT_ONCE:
-            page = workbench.open_notebook(waiting.pop(0))
-            page.start_all()
-            running.append(page)
-        for page in [page for page in running if page.is_idle()]:
-            found[page.name] = _look(page)
-            running.remove(page)
-            workbench.close_notebook(page)
-        assert time.monotonic() < deadline, f"not done: {[page.name for page in running]}"
-        time.sleep(0.1)
-    return found
-
-
-def _look(page: NotebookPage) -> Seen:
+@pytest.mark.parametrize("name", share(NAMES)[::-1])  # the long ones first
+def test_a_notebook_runs_in_the_browser(workbench: Workbench, name):
+    """All cells run, in order and without a surprise, every figure is seen as it is, and the browser complains of nothing."""
+    page = workbench.open_notebook(name)
+    page.run_all()
     cells = page.cells()
     figures = {cell.index: page.figures(cell.index) for cell in cells if cell.figures}
-    return Seen(cells, figures, tuple(page.complaints), tuple(page.foreign))
+    complaints, foreign = page.complaints, page.foreign
+    workbench.close_notebook(page)
 
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_runs_in_the_browser(seen, name):
-    """Every cell has run, once and in order, and none ended in an error that it is not known for."""
-    code = [cell for cell in seen[name].cells if cell.kind == "code"]
+    code = [cell for cell in cells if cell.kind == "code"]
     assert [cell.count for cell in code] == list(range(1, len(code) + 1))
-    failed = {cell.count: cell.errors for cell in code if cell.errors and RAISES not in cell.tags}
-    assert not failed
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_shows_its_figures(seen, name):
-    """Every picture among the outputs has been decoded, is visible, and is not cut or squeezed out of shape."""
-    notebook = seen[name]
-    for cell in notebook.cells:
-        shown = notebook.figures.get(cell.index, [])
+    assert not {cell.count: cell.errors for cell in code if cell.errors and RAISES not in cell.tags}
+    for cell in cells:
+        shown = figures.get(cell.index, [])
         assert len(shown) == cell.figures, f"cell {cell.count} shows {len(shown)} of {cell.figures} figures"
-        for figure in shown:
+        for figure in shown:  # it has been decoded, is visible, and is neither cut nor squeezed out of shape
             assert figure["natural_width"] > 0 and figure["width"] >= LEAST, f"cell {cell.count}: {figure}"
             stretched = figure["width"] / figure["natural_width"] * figure["natural_height"] / figure["height"]
             assert stretched == pytest.approx(1, abs=0.02), f"cell {cell.count}: {figure}"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_browser_complains_of_nothing(seen, name):
-    """No error in the console, no failed request, and nothing asked of anybody but the server itself."""
-    assert seen[name].complaints == ()
-    assert seen[name].foreign == ()
+    assert complaints == []
+    assert foreign == [], "something was asked of somebody else than the server itself"
 
 
 def test_a_terminal_is_in_the_notebooks_lab(workbench: Workbench):

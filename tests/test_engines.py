@@ -15,7 +15,7 @@ from netkit.topology.capture import capture
 from tests import oracles
 from tests.conftest import NETKIT
 from tests.engines import SUITES, Unavailable, get_engine
-from tests.patience import patiently
+from tests.patience import at_most
 from tests.swarms import form_swarm, ping_across_overlay
 
 
@@ -45,12 +45,12 @@ def test_a_newer_engine_runs_the_workshop(newer, machine):
         assert two.run("curl -s -m 3 http://192.168.59.1:8080/index.html").stdout == "hi\n"
         begun = time.monotonic()
         assert "Unable to find image" in one.run("docker run nosuchimage", check=False).stderr
-        assert time.monotonic() - begun < patiently(2)
+        assert time.monotonic() - begun < at_most(8)
         form_swarm(one, two)
         ping_across_overlay(one, two)
         begun = time.monotonic()
         one.run("docker service create --name hello --replicas 2 toolbox sleep infinity")
-        assert time.monotonic() - begun < patiently(15)
+        assert time.monotonic() - begun < at_most(25)
 
 
 def test_an_engine_in_a_hidden_place_is_seen(machine, tmp_path):

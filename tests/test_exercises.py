@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -16,8 +15,7 @@ from netkit.exercises.model import Verdict, judge
 from netkit.exercises.progress import read_progress, record
 from netkit.lab.lab import open_lab
 from tests.attempts import ATTEMPTS, SOLUTIONS, STUBS
-
-AT_ONCE = 2  # labs; more do not make two cores faster
+from tests.shares import share
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +27,7 @@ def own_progress(tmp_path, monkeypatch):
 
 
 SOLVED = ""
-TRIES = [(number, name) for number in sorted(EXERCISES) for name in (SOLVED, *ATTEMPTS[number])]
+MISTAKES = [(number, name) for number in sorted(EXERCISES) for name in ATTEMPTS[number]]
 
 
 def _try(number: str, name: str) -> tuple[Verdict | None, Verdict, Verdict]:
@@ -44,40 +42,31 @@ def _try(number: str, name: str) -> tuple[Verdict | None, Verdict, Verdict]:
         return before, judge(exercise, evidence), judge(exercise, evidence, attempt=2)
 
 
-@pytest.fixture(scope="module")
-def tries(request):
-    """All attempts that were chosen, two at a time."""
-    chosen = {item.callspec.id for item in request.session.items if "tries" in getattr(item, "fixturenames", ())}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        started = {pair: pool.submit(_try, *pair) for pair in TRIES if _tell(pair) in chosen}
-        yield started
-        for future in started.values():
-            future.cancel()
-
-
 def _tell(pair: tuple[str, str]) -> str:
     return f"{pair[0]}-{pair[1] or 'solution'}"
 
 
-@pytest.mark.parametrize("pair", [pair for pair in TRIES if not pair[1]], ids=_tell)
-def test_a_solution_passes(tries, pair):
+@pytest.mark.once
+@pytest.mark.parametrize("pair", [(number, SOLVED) for number in sorted(EXERCISES)], ids=_tell)
+def test_a_solution_passes(pair):
     """The stub alone does not; with the reference solution after it, every criterion is met."""
-    before, after, _ = tries[pair].result()
+    before, after, _ = _try(*pair)
     assert not before and before.hint and before.found
     assert after, after.text()
 
 
-@pytest.mark.parametrize("pair", [pair for pair in TRIES if pair[1]], ids=_tell)
-def test_a_typical_mistake_gets_its_own_hint(tries, pair):
+@pytest.mark.parametrize("pair", share(MISTAKES), ids=_tell)
+def test_a_typical_mistake_gets_its_own_hint(pair):
     """What was done instead is recognised; a second failure gets a stronger hint, another one than the first."""
     number, name = pair
     change, expected = ATTEMPTS[number][name]
     assert SOLUTIONS[number].replace(*change) != SOLUTIONS[number]
-    _, first, second = tries[pair].result()
+    _, first, second = _try(*pair)
     assert not first and expected in first.text(), first.text()
     assert first.hint in first.text() and second.stronger in second.text() and first.text() != second.text()
 
 
+@pytest.mark.once
 def test_a_second_failure_gets_the_stronger_hint():
     """Until it is solved; what was checked is kept."""
     with open_lab(1) as lab:
@@ -90,6 +79,7 @@ def test_a_second_failure_gets_the_stronger_hint():
         assert again.hint in again.text() and read_progress()["1.1"].passed
 
 
+@pytest.mark.once
 def test_every_exercise_has_enough_mistakes():
     """At least three typical wrong answers an exercise, each with a hint of its own."""
     for number in EXERCISES:
@@ -97,12 +87,14 @@ def test_every_exercise_has_enough_mistakes():
         assert len(set(expected)) == len(expected) >= 3, number
 
 
+@pytest.mark.once
 def test_an_unknown_exercise_is_refused_by_name():
     """The nearest numbers are named."""
     with pytest.raises(NetkitError, match=r"no exercise '1.9': did you mean 1\."):
         check("1.9")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("content", ["", "nonsense", "[1, 2]", '{"1.1": 5}', '{"1.1": {"checks": "many"}}', "\0\0\0", "[" * 5000])
 def test_a_corrupt_progress_file_stops_nobody(content, own_progress):
     """It is put aside, and a new one begun."""
@@ -114,12 +106,14 @@ def test_a_corrupt_progress_file_stops_nobody(content, own_progress):
         assert own_progress.with_suffix(".broken").read_text() == content
 
 
+@pytest.mark.once
 def test_progress_that_cannot_be_written_stops_nobody(monkeypatch):
     """An unwritable place costs the record, not the verdict."""
     monkeypatch.setenv("NETKIT_PROGRESS", "/proc/nowhere/progress.json")
     assert record("1.1", False).checks == 1
 
 
+@pytest.mark.once
 def test_progress_is_a_picture_and_a_text():
     """Every exercise is in both; what is solved, tried and open differs by more than colour."""
     record("1.1", True)
@@ -131,6 +125,7 @@ def test_progress_is_a_picture_and_a_text():
     assert "1.3 why does it not work?: not tried yet" in text and "01 How Docker implements networking: 1 of 4 solved" in text
 
 
+@pytest.mark.once
 def test_progress_survives_and_counts(own_progress):
     """Checks, and that it was passed once, whatever comes after."""
     for passed in (False, False, True, False):

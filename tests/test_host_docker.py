@@ -1,4 +1,4 @@
-"""The machine's own Docker, its contexts and its variables never meet a lab."""
+"""The machine's own Docker, its contexts and its variables never meet a lab; a machine that nobody else uses is the same before and after."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ set -e
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin container=docker
 mount --make-rprivate /
 keep=$HOME
-mount -t tmpfs t /run; mkdir -p /run/lock; mount -t tmpfs t /sys/kernel/security 2>/dev/null || true
+mount -t tmpfs t /run; mkdir -p /run/lock; mount -t tmpfs t /dev/shm; mount -t tmpfs t /sys/kernel/security 2>/dev/null || true
 mkdir /run/up /run/work /run/up/docker; mount -t overlay -o lowerdir=/var/lib,upperdir=/run/up,workdir=/run/work,userxattr o /var/lib
 mount -t tmpfs t /var/lib/docker; mount -t tmpfs t /etc/docker
 cp /etc/hosts /run/hosts; mount --bind /run/hosts /etc/hosts  # as in a container: an overlay over /etc is refused
@@ -27,27 +27,38 @@ ip link set lo up; hostname machine
 dockerd >/run/log 2>&1 & engine=$!
 for _ in $(seq 400); do docker version >/dev/null 2>&1 && break; sleep 0.05; done
 docker network create theirs >/dev/null
-see() { docker info --format '{{.ID}} {{.Containers}} {{.Images}}'; docker network ls --format '{{.ID}} {{.Name}}'; iptables-save | grep -v '^#'; ip -o link; }
-before=$(see)
-mkdir -p /run/home/.docker/contexts/meta/aa
+see() {
+    env -i docker info --format '{{.ID}} {{.Containers}} {{.Images}}'; env -i docker network ls --format '{{.ID}} {{.Name}}'
+    iptables-save | grep -v '^#'; nft list ruleset; ip -d link | sed 's/gc_timer *[0-9.]*//'; ip addr; ip route show table all; cat /proc/self/mountinfo; hostname
+    find /proc/sys/net -type f -readable ! -name nf_conntrack_count -exec grep -H '' {} + 2>/dev/null || true
+    find /run -xdev; ls -A /dev/shm /etc/docker /var/lib
+    ls -A /etc | grep -Ev '^(\.pwd|passwd|shadow|group|gshadow|subuid|subgid)'  # where somebody is made a user meanwhile
+    ps -eo pid,comm --no-headers | grep -Ev ' (ps|grep|sed|bash)$'
+}
+is_as_it_was() { for _ in $(seq 40); do see >/run/after; diff /run/before /run/after >/run/log && return; sleep 0.05; done; cat /run/log >&2; false; }
+mkdir -p /run/home/.docker/contexts/meta/aa /run/home/.ipython /run/home/.config/matplotlib  # the last two are made once for each user
 printf '{"currentContext": "theirs"}' >/run/home/.docker/config.json
 id=$(printf theirs | sha256sum | cut -d' ' -f1); mkdir -p /run/home/.docker/contexts/meta/$id
 printf '{"Name":"theirs","Metadata":{},"Endpoints":{"docker":{"Host":"unix:///run/docker.sock","SkipTLSVerify":false}}}' >/run/home/.docker/contexts/meta/$id/meta.json
 export HOME=/run/home DOCKER_HOST=unix:///run/docker.sock DOCKER_CONTEXT=theirs DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=/nowhere DOCKER_CONFIG=/run/home/.docker XDG_CACHE_HOME=$keep/.cache
+touch /run/before /run/after /run/log; see >/run/before
 "$NETKIT" run --nodes 2 -- bash -c 'docker info --format "node1 speaks to {{.Name}}"; docker network ls --format "{{.Name}}" | sort | xargs; docker run -d --name lost busybox sleep 100 >/dev/null
   netkit on node2 -- docker info --format "node2 speaks to {{.Name}}"; env -i PATH=$PATH HOME=$HOME docker info --format "without settings {{.Name}}"
   bash -lc "docker info --format \"in a login shell {{.Name}}\""; python3 -c "import os; print([v for v in os.environ if v.startswith(\"DOCKER_\")])"
   ls /etc/hostname /etc/ssl/certs/ca-certificates.crt >/dev/null && bash -lc "date +%Z"; echo x >>/etc/hosts
   iptables -F; ip link delete docker0'
-unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_CONFIG
-export HOME=/run
-[ "$before" = "$(see)" ] && ! grep -x x /run/hosts && echo "the machine's Docker is as it was"
+is_as_it_was && ! grep -x x /run/hosts && echo "the machine is as it was"
+"$NETKIT" run --nodes 2 -- bash -c 'docker swarm init --advertise-addr 192.168.59.1 && docker run -d busybox sleep 1000 && echo busy; sleep 1000' >/run/said 2>&1 & opener=$!
+for _ in $(seq 400); do grep -q busy /run/said && break; sleep 0.05; done
+kill -9 $opener; wait $opener || true
+grep -c busy /run/said; rm /run/said
+is_as_it_was && echo "and again"
 kill $engine; wait $engine || true
 """
 
 
 def test_a_lab_never_meets_the_machines_docker(machine, tmp_path):
-    """With a dockerd of the machine running, and every setting pointing at it, a lab speaks to its own."""
+    """With a dockerd of the machine running, and every setting pointing at it, a lab speaks to its own; nothing of the machine has changed."""
     script = tmp_path / "pretend"
     script.write_text(PRETEND)
     tmp_path.chmod(0o755)
@@ -66,7 +77,7 @@ def test_a_lab_never_meets_the_machines_docker(machine, tmp_path):
         "bash",
         str(script),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NETKIT": NETKIT}, timeout=patiently(120))
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NETKIT": NETKIT}, timeout=patiently(600))
     assert done.stdout.splitlines() == [
         "node1 speaks to node1",
         "bridge host none",
@@ -75,7 +86,9 @@ def test_a_lab_never_meets_the_machines_docker(machine, tmp_path):
         "in a login shell node1",
         "['DOCKER_CONFIG']",
         "UTC",
-        "the machine's Docker is as it was",
+        "the machine is as it was",
+        "1",
+        "and again",
     ], done.stderr
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from netkit.errors import CommandError, LabError
 from netkit.lab.lab import open_lab
-from tests.patience import patiently
+from tests.patience import at_most
 from tests.swarms import form_swarm, ping_across_overlay
 
 
@@ -55,7 +55,7 @@ def test_hosts_know_each_other_by_name(lab):
     assert lab["node1"].run("ping -c1 -W1 node2 && ping -c1 -W1 outside").status == 0
     begun = time.monotonic()
     assert lab["node1"].run("getent hosts www.example.org", check=False).status != 0
-    assert time.monotonic() - begun < patiently(2)
+    assert time.monotonic() - begun < at_most(8)
 
 
 def test_an_unknown_image_is_refused_at_once(lab):
@@ -64,7 +64,7 @@ def test_an_unknown_image_is_refused_at_once(lab):
     done = lab["node1"].run("docker run --rm nosuchimage true", check=False)
     assert done.status == 125
     assert "Unable to find image 'nosuchimage:latest' locally" in done.stderr
-    assert time.monotonic() - begun < patiently(2)
+    assert time.monotonic() - begun < at_most(8)
 
 
 def test_the_images_are_there(lab):
@@ -176,7 +176,7 @@ def test_a_swarm_of_two_carries_pings_by_name(machine):
         ping_across_overlay(one, two)
         begun = time.monotonic()
         one.run("docker service create --name hello --replicas 2 toolbox sleep infinity")
-        assert time.monotonic() - begun < patiently(15), "two replicas converge in seconds, not in half a minute"
+        assert time.monotonic() - begun < at_most(25), "two replicas converge in seconds, not in half a minute"
         tasks = one.run("docker service ps hello --format '{{.Node}} {{.CurrentState}}'").stdout.splitlines()
         assert sorted(task.split()[:2] for task in tasks) == [["node1", "Running"], ["node2", "Running"]]
 

@@ -15,6 +15,8 @@ from netkit.machines.inventory import read_inventory
 from netkit.machines.payload import MODULES, OLDEST
 from netkit.machines.ssh import OPTIONS, build_options
 
+pytestmark = pytest.mark.once
+
 LOCAL = '[machines.node1]\nssh = "local"\naddress = "192.168.59.1"\n'
 SECOND = '[machines.node2]\nssh = "you@192.168.59.2"\n'
 

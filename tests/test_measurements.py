@@ -10,6 +10,8 @@ from netkit.errors import NetkitError
 from netkit.lab.lab import open_lab
 from netkit.measurements import read_measurements
 
+pytestmark = pytest.mark.once
+
 PINGS = {
     "iputils": "64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.200 ms\n64 bytes from 10.0.0.1: icmp_seq=2 ttl=64 time=0.100 ms\n"
     "64 bytes from 10.0.0.1: icmp_seq=3 ttl=64 time=9 ms\n\nrtt min/avg/max/mdev = 0.100/3.1/9.000/0.1 ms\n",

@@ -102,7 +102,7 @@ def test_nothing_in_a_home_leads_out(person):
     uncover = "umount $HOME/.docker $HOME/engines/docker.sock && echo UNCOVERED"
     script = "\n".join([*(f"echo {name!r}: $({line})" for name, line in WAYS.items()), reach, uncover, "docker run --rm busybox env"])
     done = subprocess.run(
-        [NETKIT, "run", "--nodes", "1", "--", "bash", "-c", script], capture_output=True, text=True, timeout=patiently(120)
+        [NETKIT, "run", "--nodes", "1", "--", "bash", "-c", script], capture_output=True, text=True, timeout=patiently(600)
     )
     assert [line for line in done.stdout.splitlines() if ": " in line] == [f"{name}: node1" for name in WAYS], done.stderr
     assert "REACHED" not in done.stdout and "UNCOVERED" not in done.stdout and PROXY not in done.stdout
@@ -112,7 +112,7 @@ def test_nothing_in_a_home_leads_out(person):
 def test_nor_in_a_shell_somebody_types_in(person):
     """`netkit shell`, as JupyterLab's terminals: the same in the shell itself, and in one below it."""
     _, heard = person
-    shell = pexpect.spawn(NETKIT, ["shell", "--of-server", "--nodes", "1"], encoding="utf-8", timeout=patiently(30), dimensions=(24, 200))
+    shell = pexpect.spawn(NETKIT, ["shell", "--of-server", "--nodes", "1"], encoding="utf-8", timeout=patiently(), dimensions=(24, 200))
     for shells in ("", "exec bash", "bash", "su", "sh -i"):
         if shells:
             shell.send(f"{shells}\r")
@@ -145,9 +145,7 @@ def test_what_is_written_to_a_home_is_kept_or_covered(person, home):
     script = (
         "echo hello > made.txt; echo hello > ../also.txt; echo export A=1 >> ~/.bashrc; ls -A ~/.docker; echo x > ~/.docker/config.json"
     )
-    done = subprocess.run(
-        [NETKIT, "run", "--nodes", "1", "--", "bash", "-c", script], capture_output=True, text=True, timeout=patiently(60)
-    )
+    done = subprocess.run([NETKIT, "run", "--nodes", "1", "--", "bash", "-c", script], capture_output=True, text=True, timeout=patiently())
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert (place / "notebooks" / "made.txt").read_text() == (place / "also.txt").read_text() == "hello\n"
     assert (place / ".bashrc").read_text() == before and "currentContext" in (place / ".docker" / "config.json").read_text()

@@ -11,6 +11,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbval.plugin import get_sanitize_patterns
 
+pytestmark = pytest.mark.once
+
 
 def _load(name: str, path: Path):
     spec = importlib.util.spec_from_file_location(name, path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from jupyter_client.blocking import BlockingKernelClient
 from tests.kernels import execute, wait_for
 from tests.machine import is_alive
 from tests.patience import patiently
+from tests.ports import find_ports
 
 SPEC = Path(sys.prefix) / "share/jupyter/kernels/netkit/kernel.json"
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
@@ -28,10 +28,7 @@ class RawKernel:
 
     def __init__(self, directory: Path) -> None:
         spec = json.loads(SPEC.read_text())
-        free = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
-        connection = dict(zip(PORTS, (sock.getsockname()[1] for sock in free), strict=True))
-        for sock in free:
-            sock.close()
+        connection = dict(zip(PORTS, find_ports(len(PORTS)), strict=True))
         connection |= {"ip": "127.0.0.1", "transport": "tcp", "key": secrets.token_hex(16), "kernel_name": "netkit"}
         connection |= {"signature_scheme": "hmac-sha256"}
         self.file = directory / "kernel-raw.json"
@@ -46,9 +43,13 @@ class RawKernel:
         )
         self.client = BlockingKernelClient(connection_file=str(self.file))
         self.client.load_connection_file()
-        self.client.hb_channel.time_to_dead = patiently(self.client.hb_channel.time_to_dead)  # it has no process to look at
+        # with no process to look at, this client takes a kernel for dead that has not answered a second after it was started
+        self.client.hb_channel.time_to_dead = patiently()
+
+    def wait_until_ready(self) -> None:
+        """Wait for its first answer."""
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=patiently(30))
+        self.client.wait_for_ready(timeout=patiently())
         self.family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
 
     def close(self) -> None:
@@ -62,8 +63,11 @@ class RawKernel:
 def raw(machine, tmp_path):
     """A kernel started as VS Code does; nothing of it may be left afterwards."""
     opened = RawKernel(tmp_path)
-    yield opened
-    opened.close()
+    try:
+        opened.wait_until_ready()
+        yield opened
+    finally:
+        opened.close()
     assert wait_for(lambda: not any(is_alive(member) for member in opened.family))
 
 
@@ -72,12 +76,12 @@ def test_argv_started_by_the_client_itself_is_node1(raw, tmp_path):
     assert execute(raw.client, "!hostname").split() == ["node1"]
     assert execute(raw.client, "import os; print(os.getcwd())").strip() == str(tmp_path)
     running = raw.client.execute("print('begun', flush=True); import time; time.sleep(60)")
-    assert wait_for(lambda: raw.client.get_iopub_msg(timeout=patiently(10))["content"].get("text") == "begun\n", 10)
+    assert wait_for(lambda: raw.client.get_iopub_msg(timeout=patiently())["content"].get("text") == "begun\n")
     raw.client.control_channel.send(raw.client.session.msg("interrupt_request"))
-    reply = raw.client.get_shell_msg(timeout=patiently(10))
+    reply = raw.client.get_shell_msg(timeout=patiently())
     assert (reply["parent_header"]["msg_id"], reply["content"]["ename"]) == (running, "KeyboardInterrupt")
     raw.client.shutdown()
-    assert raw.process.wait(timeout=patiently(10)) == 0
+    assert raw.process.wait(timeout=patiently()) == 0
     assert wait_for(lambda: not any(is_alive(member) for member in raw.family))
 
 

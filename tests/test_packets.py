@@ -19,6 +19,8 @@ from netkit.packets.pcap import read_packet, read_packets
 from netkit.topology.fonts import measure
 from tests.swarms import form_swarm
 
+pytestmark = pytest.mark.once
+
 MACS = bytes(range(6)) + bytes(range(16, 22))
 
 

@@ -18,6 +18,8 @@ from tests.patience import patiently
 from tests.readme import ELSEWHERE, HELP, NOT_RUN, PAGES, ROOT, RUN, WORKFLOW, find_commands, find_synopses
 from tests.servers import open_server
 
+pytestmark = pytest.mark.once
+
 HERE = Path(__file__).parent
 
 
@@ -78,7 +80,7 @@ def test_workshop_alone_opens_jupyterlab(machine):
         names = [each["name"] for each in server.ask("GET", "contents")["content"]]
         assert "00-start-here.ipynb" in names
         request = urllib.request.Request(f"{server.origin}/lab", headers={"Authorization": f"token {server.token}"})
-        assert b"JupyterLab" in urllib.request.urlopen(request, timeout=patiently(30)).read()
+        assert b"JupyterLab" in urllib.request.urlopen(request, timeout=patiently()).read()
 
 
 @pytest.mark.parametrize("synopsis", dict.fromkeys(each for page in PAGES for each in find_synopses(page.read_text())))

@@ -64,7 +64,7 @@ def test_nothing_listens_beyond_loopback(machine):
         assert {address for address, _ in listening if not ipaddress.ip_address(address).is_loopback} == set()
         for path in ("contents", "kernels", "sessions", "terminals"):
             with pytest.raises(urllib.error.HTTPError) as refused:
-                urllib.request.urlopen(f"{server.origin}/api/{path}", timeout=patiently(10))
+                urllib.request.urlopen(f"{server.origin}/api/{path}", timeout=patiently())
             assert refused.value.code == 403
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -37,7 +38,7 @@ class Terminal:
     def __init__(self, server: Server) -> None:
         name = server.ask("POST", "terminals", {})["name"]
         address = f"ws://127.0.0.1:{server.port}/terminals/websocket/{name}"
-        self._socket = websocket.create_connection(address, header=[f"Authorization: token {server.token}"], timeout=patiently(15))
+        self._socket = websocket.create_connection(address, header=[f"Authorization: token {server.token}"], timeout=patiently())
         self.seen = ""
 
     def type(self, text: str) -> None:
@@ -46,7 +47,7 @@ class Terminal:
 
     def expect(self, pattern: str) -> str:
         """Read until a pattern shows; returns all that has been seen since the last one."""
-        deadline = time.monotonic() + patiently(15)
+        deadline = time.monotonic() + patiently()
         while not re.search(pattern, self.seen):
             assert time.monotonic() < deadline, f"no {pattern!r} in {self.seen!r}"
             message = self._socket.recv()
@@ -57,8 +58,18 @@ class Terminal:
         return seen
 
 
-def test_a_terminal_is_a_shell_in_the_notebooks_lab(machine, server):
-    """With one notebook open, a new terminal is a shell on node1 of its lab, and ends with it."""
+@pytest.fixture
+def beside() -> Iterator[None]:
+    """A lab that is open already in the shell from which the server is started."""
+    with subprocess.Popen(
+        [NETKIT, "run", "--nodes", "1", "--", "sh", "-c", "echo open; cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"open\n"
+        yield
+
+
+def test_a_terminal_is_a_shell_in_the_notebooks_lab(machine, beside, server):
+    """With one notebook open, a new terminal is a shell on node1 of its lab, whatever else is open, and ends with it."""
     session = server.open_notebook("first.ipynb")
     terminal = Terminal(server)
     terminal.expect(r"root@node1")
@@ -96,12 +107,12 @@ def test_a_learners_files_harm_no_server(machine, tmp_path):
 def test_the_server_keeps_its_token_and_to_loopback(server):
     """Without the token nothing is answered, and nothing listens beyond 127.0.0.1."""
     with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/contents", timeout=patiently(10))
+        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/contents", timeout=patiently())
     server.open_notebook("first.ipynb")
     family = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
     listening = set()
     for process in family:
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):  # it has ended
             if os.readlink(f"/proc/{process.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
                 listening |= {c.laddr.ip for c in process.net_connections() if c.status == psutil.CONN_LISTEN}
     assert listening == {"127.0.0.1"}
@@ -127,24 +138,24 @@ def _runtime_files() -> list[str]:
 def test_a_shell_is_a_login_shell_with_job_control(machine):
     """netkit shell: a login shell on its own terminal, with jobs, sizes, signals and the status of its end."""
     with open_lab(2, label="shells") as lab:
-        shell = pexpect.spawn(NETKIT, ["shell", "node2", "--lab", lab.id], encoding="utf-8", timeout=patiently(10), dimensions=(33, 99))
+        shell = pexpect.spawn(NETKIT, ["shell", "node2", "--lab", lab.id], encoding="utf-8", timeout=patiently(), dimensions=(33, 99))
         shell.expect("root@node2")
         shell.sendline("shopt -q login_shell && set -o | grep -q 'monitor.*on' && echo login-and-$((40+2))")
         shell.expect("login-and-42")
         shell.sendline("stty size")
         shell.expect("33 99")
         shell.setwinsize(44, 111)
-        shell.sendline("sleep 0.2; stty size")
-        shell.expect("44 111")
+        shell.sendline("until [ \"$(stty size)\" = '44 111' ]; do sleep 0.01; done; echo size-$((40+4))")
+        shell.expect("size-44")
         shell.sendline("sleep 1000")
-        time.sleep(0.3)
+        assert wait_for(lambda: lab["node2"].run("pgrep -f -x 'sleep 1000'", check=False).status == 0)
         shell.sendcontrol("z")
         shell.expect("Stopped")
         shell.sendline("bg; jobs; kill %1; docker info --format '{{.Name}}-engine'; which netkit")
         shell.expect("node2-engine")
         shell.expect("netkit-bin/netkit")
-        shell.sendline("sleep 1000")
-        time.sleep(0.3)
+        shell.sendline("sleep 2000")
+        assert wait_for(lambda: lab["node2"].run("pgrep -f -x 'sleep 2000'", check=False).status == 0)
         shell.sendcontrol("c")
         shell.sendline("exit 5")
         shell.expect(pexpect.EOF)
@@ -154,7 +165,7 @@ def test_a_shell_is_a_login_shell_with_job_control(machine):
 
 def test_a_shell_without_a_lab_opens_one(machine):
     """Where no lab is open, netkit shell opens a throw-away one that ends with it."""
-    shell = pexpect.spawn(NETKIT, ["shell", "--of-server"], encoding="utf-8", timeout=patiently(20))  # whatever others have open
+    shell = pexpect.spawn(NETKIT, ["shell", "--of-server"], encoding="utf-8", timeout=patiently())  # whatever others have open
     shell.expect("no lab is open")
     shell.expect("root@node1")
     shell.sendline("exit")
@@ -166,9 +177,9 @@ def test_a_shell_without_a_lab_opens_one(machine):
 def test_a_closed_terminal_hangs_up(machine):
     """When the terminal goes away, what ran in it goes, too."""
     with open_lab(1, label="hang-up") as lab:
-        shell = pexpect.spawn(NETKIT, ["shell", "node1", "--lab", lab.id], encoding="utf-8", timeout=patiently(10))
+        shell = pexpect.spawn(NETKIT, ["shell", "node1", "--lab", lab.id], encoding="utf-8", timeout=patiently())
         shell.expect("root@node1")
         shell.sendline("sleep 4321")
-        assert wait_for(lambda: lab["node1"].run("pgrep -f 'sleep 4321'", check=False).status == 0, 5)
+        assert wait_for(lambda: lab["node1"].run("pgrep -f 'sleep 4321'", check=False).status == 0)
         shell.close(force=True)
-        assert wait_for(lambda: lab["node1"].run("pgrep -x sleep", check=False).status != 0, 5)
+        assert wait_for(lambda: lab["node1"].run("pgrep -x sleep", check=False).status != 0)

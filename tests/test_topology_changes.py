@@ -8,6 +8,8 @@ from netkit.lab.lab import open_lab
 from netkit.topology.capture import capture
 from netkit.topology.diff import Diff
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def lab():

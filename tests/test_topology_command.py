@@ -16,6 +16,8 @@ from tests.conftest import NETKIT
 from tests.kernels import kernel, wait_for
 from tests.patience import patiently
 
+pytestmark = pytest.mark.once
+
 NETS = "docker network create web >/dev/null; docker run -d --name shop --network web busybox sleep 1000 >/dev/null"
 
 
@@ -136,7 +138,7 @@ def test_a_cell_shows_figure_and_text():
             if message["msg_type"] in ("execute_result", "error", "stream"):
                 shown[message["msg_type"]] = message["content"]
 
-        client.execute_interactive(f"!{NETS}\nimport netkit\nnetkit.capture()", timeout=patiently(60), output_hook=hear, allow_stdin=False)
+        client.execute_interactive(f"!{NETS}\nimport netkit\nnetkit.capture()", timeout=patiently(), output_hook=hear, allow_stdin=False)
         assert shown.keys() == {"execute_result"}, shown
         data = shown["execute_result"]["data"]
         assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")

@@ -15,6 +15,8 @@ from tests import topologies
 from tests.random_topologies import mutate, random_topology, shuffle
 from tests.topologies import EXAMPLES
 
+pytestmark = pytest.mark.once
+
 ROUNDS = 20
 
 

@@ -20,6 +20,8 @@ from netkit.topology.layout.words import calc_clean, elide
 from netkit.topology.model import HOST, Node, Topology
 from tests import topologies
 
+pytestmark = pytest.mark.once
+
 pytestmark = pytest.mark.filterwarnings("ignore:this figure has")
 SHOWN = [(), ("addresses",), ("addresses", "macs"), ("addresses", "routes"), ("rules",), ("addresses", "macs", "routes", "rules", "terms")]
 

@@ -26,6 +26,8 @@ from netkit.topology.model import (
 from tests import topologies
 from tests.topologies import join, machine
 
+pytestmark = pytest.mark.once
+
 A = Interface(name="A", kind="veth", mac="02:00:00:00:00:0a", state="down", peer=End(node="node1", namespace=HOST, interface="B"))
 B = Interface(name="B", kind="veth", mac="02:00:00:00:00:0b", state="down", peer=End(node="node1", namespace=HOST, interface="A"))
 LOOPBACK = Interface(name="lo", kind="loopback", mac="00:00:00:00:00:00")

@@ -16,6 +16,8 @@ from tests import topologies
 from tests.random_topologies import random_topology, shuffle
 from tests.topologies import EXAMPLES, machine
 
+pytestmark = pytest.mark.once
+
 ROUNDS = 15
 WORKSHOP = """\
 LAN 192.168.59.0/24: node1 192.168.59.1, node2 192.168.59.2, outside 192.168.59.254

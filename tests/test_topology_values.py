@@ -19,6 +19,8 @@ from netkit.topology.text import SHOW, to_text
 from tests.random_topologies import mutate, random_topology, shuffle
 from tests.topologies import EXAMPLES
 
+pytestmark = pytest.mark.once
+
 ROUNDS = 25
 JUNK = (
     None,

@@ -21,7 +21,7 @@ from netkit.trace.model import Output
 from netkit.trace.recorder import Recorder
 from netkit.trace.run import trace
 from tests.conftest import NETKIT
-from tests.patience import patiently
+from tests.patience import at_most, patiently
 from tests.test_trace_values import read
 
 STATE = "nft list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*//'; iptables-save -t filter | grep -v '^#' | sed 's/ *\\[.*//'; pgrep -c netkit-trace; grep -c . /proc/net/packet"
@@ -55,7 +55,7 @@ def _state(lab) -> str:
 
 
 def _wait_for_state(lab, state: str) -> str:
-    end = time.monotonic() + patiently(10)
+    end = time.monotonic() + patiently()
     while (now := _state(lab)) != state and time.monotonic() < end:
         time.sleep(0.05)
     return now
@@ -113,7 +113,7 @@ def test_a_host_that_ran_the_command_and_dies_ends_the_trace_at_once(pair):
     begun = time.monotonic()
     with pytest.raises(LabError, match="node2 has gone"):
         trace("echo begun; sleep 60", lab=pair, node="node2", on_stdout=lambda _: pair.kill("node2"))
-    assert time.monotonic() - begun < patiently(5)
+    assert time.monotonic() - begun < at_most(50)
 
 
 def test_a_collector_that_is_killed_elsewhere_costs_its_part_alone(pair):
@@ -167,16 +167,15 @@ def test_an_interrupted_trace_leaves_nothing(small):
     before = _state(small)
     root = f"/proc/{small.pid}/root"
     process = subprocess.Popen(
-        [sys.executable, "-c", TRACE, root, "sleep 30"],
+        [sys.executable, "-c", TRACE, root, "touch /tmp/begun; sleep 30"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         # where the tests are a shell's background job, they ignore Ctrl-C, and so would what they start (POSIX sh, 2.11)
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    process.stdout.readline()
-    time.sleep(1.0)
+    small["node1"].run("until rm /tmp/begun 2>/dev/null; do sleep 0.01; done", timeout=patiently())
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=patiently(20))
+    _, said = process.communicate(timeout=patiently())
     assert b"KeyboardInterrupt" in said
     assert _wait_for_state(small, before) == before
 

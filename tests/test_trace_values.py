@@ -25,6 +25,8 @@ from netkit.trace.model import Output, Trace
 from netkit.trace.pcapng import to_pcapng, write_pcapng
 from netkit.trace.steps import calc_steps
 
+pytestmark = pytest.mark.once
+
 CAPTURES = Path(__file__).parent / "captures"
 ENGINES = ("", "26.1", "28.5")
 

@@ -65,9 +65,9 @@ def test_vandals_do_not_reach_the_machine(name, machine):
     script, proof = VANDALS[name]
     lab = open_lab(1, label="vandals")
     try:
-        lab["node1"].run(script, check=False, timeout=patiently(60))
+        lab["node1"].run(script, check=False, timeout=patiently())
         with contextlib.suppress(LabError):  # the agent's own socket may be among the harm
-            done = lab["node1"].run(proof, check=False, timeout=patiently(20))
+            done = lab["node1"].run(proof, check=False, timeout=patiently())
             assert done.status == 0, f"the vandal did no harm, so nothing was tested: {done.stderr}"
     finally:
         lab.close()
@@ -83,9 +83,10 @@ def test_a_fork_loop_meets_a_bound(machine, monkeypatch):
         pytest.skip("root has no pids limit on this machine: it offers no writable pids control group")
     monkeypatch.setattr(limits, "MAX_PROCESSES", 900)
     with open_lab(1) as lab:
-        done = lab["node1"].run("n=0; while [ $n -lt 3000 ]; do sleep 300 & n=$((n+1)); done; echo all", check=False, timeout=patiently(60))
+        loop = "import os, signal\nfor n in range(3000):\n    if os.fork() == 0: signal.pause()\nprint('all')"
+        done = lab["node1"].run(["python3", "-c", loop], check=False, timeout=patiently())
         assert "all" not in done.stdout
-        assert "Resource temporarily unavailable" in done.stderr or "retry" in done.stderr
+        assert "Resource temporarily unavailable" in done.stderr
     with open_lab(1) as fresh:
         assert fresh["node1"].run("docker ps").status == 0
 

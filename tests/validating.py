@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.patience import patiently
+from tests.patience import at_most, patiently
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,7 +18,7 @@ def validate_notebook(path: Path, *, timeout: float, environment: dict[str, str]
     Without this project's conftest.py: a lab is the notebook's own, and the machine is watched by whoever calls.
     Raises subprocess.TimeoutExpired.
     """
-    patience = [f"--nbval-{what}-timeout={patiently(60):.0f}" for what in ("cell", "kernel-startup")]
+    patience = [f"--nbval-{what}-timeout={at_most(60):.0f}" for what in ("cell", "kernel-startup")]
     command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", *patience, str(path)]
     return subprocess.run(
         command, cwd=ROOT, env=os.environ | (environment or {}), capture_output=True, text=True, timeout=patiently(timeout)

@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ports import find_ports
+
 ROOT = Path(__file__).parent.parent
 NAMES = ("node1", "node2")
 MEMORY = 3072  # MiB of each
@@ -74,18 +76,6 @@ def unpack_box(box: Path, directory: Path) -> Path:
     return directory / "box.img"
 
 
-def find_ports(count: int, kind: socket.SocketKind) -> list[int]:
-    """So many free ports of the loopback."""
-    sockets = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
 def can_use_kvm() -> bool:
     """Whether the processor's own virtualisation is to be used: asked for with NETKIT_TEST_KVM=1, for within another machine it may hang."""
     return os.environ.get("NETKIT_TEST_KVM") == "1" and os.access("/dev/kvm", os.R_OK | os.W_OK)
@@ -96,7 +86,7 @@ def start_machines(image: Path, directory: Path) -> list[VirtualMachine]:
     key = directory / "root"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     lan = find_ports(2, socket.SOCK_DGRAM)
-    ports = find_ports(4, socket.SOCK_STREAM)
+    ports = find_ports(4)
     machines: list[VirtualMachine] = []
     try:
         for number, name in enumerate(NAMES):

@@ -32,7 +32,7 @@ class Witnesses:
             # a ring of whole packets (262,144 bytes each) has room for eight: the witness would miss what the trace sees
             command = f"{enter}tcpdump -i any -s 300 -B 8192 --immediate-mode -U -Z root -w {base}.pcap {shlex.quote(self._expression)}"
             line = f"{command} >/dev/null 2>{base}.log </dev/null & echo $!; until grep -q 'listening on' {base}.log; do sleep 0.01; done"
-            self._pids.append((node.name, host.run(line, timeout=patiently(20)).stdout.strip()))
+            self._pids.append((node.name, host.run(line, timeout=patiently()).stdout.strip()))
             self._files.append((node.name, stack.name, f"{base}.pcap", {each.index: each.name for each in stack.interfaces}))
 
     def stop(self) -> None:

@@ -54,7 +54,7 @@ ATTEMPTS = {
         "no route": (("ip route add 192.168.59.50/32 dev lan0\n", ""), "By which interface does node1 send"),
         "mode private": (("type macvlan mode bridge", "type macvlan mode private"), "does not talk to the others"),
         "container private": (("-o parent=eth0", "-o parent=eth0 -o macvlan_mode=private"), "refuses the others on the card"),
-        "all of the LAN": (("ip route add 192.168.59.50/32 dev lan0\n", "ip link set lan0 up; ip route add 192.168.59.50/32 dev lan0; ip route add 192.168.59.254/32 via 192.168.59.50 dev lan0\n"),
+        "all of the LAN": (("ip route add 192.168.59.50/32 dev lan0\n", "ip link set lan0 up; ip route add 192.168.59.50/32 dev lan0; ip route add 192.168.59.254/32 via 192.168.59.51 dev lan0 onlink\n"),
             "your route is about more than one address"),
     },
 }  # fmt: skip

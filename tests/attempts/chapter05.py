@@ -5,10 +5,12 @@ from __future__ import annotations
 OPEN = "netkit on node2 -- iptables -I INPUT -i eth0 -p udp --dport 4789 -j ACCEPT\n"
 WAIT = "for i in $(seq 250); do docker service ls | grep -q 2/2 && break; sleep 0.05; done\n"
 WAIT_ONE = "for i in $(seq 250); do docker service ls | grep -q 1/1 && break; sleep 0.05; done\n"
+CREW = "--subnet 10.99.0.0/24 team\ndocker service create -q --detach --no-resolve-image --name crew --network team --mode global --endpoint-mode dnsrr busybox sleep infinity\n"
+PAGE = "--hostname '{{.Node.Hostname}}' --publish mode=host,published=8080,target=80 busybox sh -c 'hostname > /tmp/index.html; httpd -f -h /tmp'\n"
 # exercise: {mistake: ((what of the solution, what instead), what the learner reads)}
 ATTEMPTS: dict[str, dict] = {
     "5.1": {
-        "a bridge": (("-d overlay --subnet", "--subnet"), "ends at the edge of node1"),
+        "a bridge": (("-d overlay " + CREW + WAIT, CREW), "ends at the edge of node1"),
         "any subnet": ((" --subnet 10.99.0.0/24", ""), "The swarm has picked a subnet"),
         "not on the network": (("--network team ", ""), "has not been put on the network"),
         "one replica": (("--mode global --endpoint-mode dnsrr busybox sleep infinity\n" + WAIT,
@@ -33,11 +35,11 @@ ATTEMPTS: dict[str, dict] = {
     },
     "5.4": {
         "the routing mesh": (("mode=host,", ""), "That is the routing mesh"),
-        "one replica": (("--mode global ", ""), "One replica is in one place"),
+        "one replica": (("--mode global " + PAGE + WAIT, PAGE + WAIT_ONE), "One replica is in one place"),
         "not published": (("--publish mode=host,published=8080,target=80 ", ""), "has to appear as port 8080"),
         "another host name": (("--hostname '{{.Node.Hostname}}'", "--hostname page"), "not this machine's task's host name"),
         "nothing served": (("'hostname > /tmp/index.html; httpd -f -h /tmp'", "'sleep 1000'"), "Does the task serve anything"),
-        "docker run": (("docker service create -q --detach --no-resolve-image --name page --mode global --hostname '{{.Node.Hostname}}' "
-            "--publish mode=host,published=8080,target=80 busybox", "docker run -d --name page -p 8080:80 busybox"), "a wish to the whole swarm"),
+        "docker run": (("docker service create -q --detach --no-resolve-image --name page --mode global " + PAGE + WAIT,
+            "docker run -d --name page -p 8080:80 busybox sh -c 'hostname > /tmp/index.html; httpd -f -h /tmp'\n"), "a wish to the whole swarm"),
     },
 }  # fmt: skip
