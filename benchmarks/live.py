@@ -25,8 +25,8 @@ from pathlib import Path
 
 import psutil
 
-from netkit.lab.discover import find_labs
-from netkit.lab.lab import Lab
+from netkit.laboratory.discover import find_labs
+from netkit.laboratory.lab import Lab
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 

@@ -10,33 +10,29 @@ import importlib
 __version__ = "0.1.0"
 
 _WHERE = {
-    "capture": "netkit.topology.capture",
-    "check": "netkit.exercises.check",
-    "progress": "netkit.exercises.overview",
-    "read_packet": "netkit.packets.pcap",
-    "read_measurements": "netkit.measurements",
-    "Topology": "netkit.topology.model",
-    "open_lab": "netkit.lab.lab",
-    "NetkitError": "netkit.errors",
-    "LabError": "netkit.errors",
-    "EngineError": "netkit.errors",
-    "CommandError": "netkit.errors",
+    "lab": "netkit.laboratory.current:current_lab",
+    "capture": "netkit.network.capture:capture",
+    "trace": "netkit.tracing.run:trace",
+    "live": "netkit.liveview.show:live",
+    "check": "netkit.exercises.check:check",
+    "progress": "netkit.exercises.overview:progress",
+    "read_packet": "netkit.packets.pcap:read_packet",
+    "read_measurements": "netkit.measurements:read_measurements",
+    "open_lab": "netkit.laboratory.lab:open_lab",
+    "Topology": "netkit.network.model:Topology",
+    **dict.fromkeys(("NetkitError", "LabError", "EngineError", "CommandError"), "netkit.errors:"),
 }
 
-_CALLABLE = ("lab", "live", "trace")  # packages that can be called
-
-__all__ = ["__version__", *_CALLABLE, *sorted(_WHERE)]
+__all__ = ["__version__", *sorted(_WHERE)]
 
 
 def __getattr__(name: str) -> object:
-    if name in _CALLABLE:
-        return importlib.import_module(f"netkit.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'netkit' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_WHERE[name]), name)
-    globals()[name] = value
+    module, _, function = _WHERE[name].partition(":")
+    value = globals()[name] = getattr(importlib.import_module(module), function or name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_CALLABLE, *_WHERE})
+    return sorted({*globals(), *_WHERE})

@@ -8,8 +8,8 @@ from statistics import median
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from netkit.figure.colours import INK, PAPER, SOFT
 from netkit.measurements import Series, tell_number, tell_whole
-from netkit.topology.colours import INK, PAPER, SOFT
 
 BAR, DOT = "#7fb3d5", "#0b4f79"
 ROW, WIDTH = 0.55, 10.5  # inches

@@ -149,7 +149,7 @@ def _start(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from netkit.lab.current import open_wanted_lab
+    from netkit.laboratory.current import open_wanted_lab
 
     command = _need_command(options, "netkit run [--nodes N] [--engine DIR] -- COMMAND…")
     with open_wanted_lab(options.nodes, mode=options.mode, engine=options.engine, label="run") as lab:
@@ -157,7 +157,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _on(options: argparse.Namespace) -> int:
-    from netkit.lab.current import current_lab
+    from netkit.laboratory.current import current_lab
 
     command = _need_command(options, "netkit on NODE -- COMMAND…")
     return current_lab()[options.node].call(command)
@@ -170,8 +170,8 @@ def _shell(options: argparse.Namespace) -> int:
 
 
 def _topology(options: argparse.Namespace) -> int:
-    from netkit.topology.capture import capture
-    from netkit.topology.export import choose_format, export, write_output
+    from netkit.figure.export import choose_format, export, write_output
+    from netkit.network.capture import capture
 
     form = choose_format(options.format, options.output)
     show = tuple(word for word in options.show.split(",") if word)
@@ -180,14 +180,14 @@ def _topology(options: argparse.Namespace) -> int:
 
 
 def _trace(options: argparse.Namespace) -> int:
-    from netkit.trace.command import run_trace
+    from netkit.tracing.command import run_trace
 
     command = _need_command(options, "netkit trace [--node NODE] -- COMMAND…")
     return run_trace(command, options)
 
 
 def _ps(options: argparse.Namespace) -> int:
-    from netkit.lab.discover import describe_labs
+    from netkit.laboratory.discover import describe_labs
 
     rows = describe_labs()
     if options.json:
@@ -202,7 +202,7 @@ def _ps(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from netkit import doctor
+    from netkit.operator import doctor
 
     findings = doctor.examine(options.engine)
     print(doctor.to_json(findings) if options.json else doctor.to_text(findings))

@@ -1,4 +1,4 @@
-"""The Jupyter kernel that lives inside node1 of a lab of its own (of real machines: :mod:`netkit.machines.kernel`).
+"""The Jupyter kernel that lives inside node1 of a lab of its own (of real machines: :mod:`netkit.operator.machines.kernel`).
 
 ``python -P -m netkit.kernel -f CONNECTION_FILE`` is what the kernelspec starts, with whatever else ipykernel takes. The process that the
 client starts stays outside: it opens the lab, and ends it when the kernel or the client ends. Its
@@ -34,10 +34,10 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from netkit.errors import LabError, NetkitError, said_at_the_end
-from netkit.lab.current import INVENTORY
-from netkit.lab.inside import syscalls as sc
-from netkit.lab.lab import Lab, Opening, begin_lab
-from netkit.lab.spec import Wishes, check_count, lab_environment
+from netkit.laboratory.current import INVENTORY
+from netkit.laboratory.inside import syscalls as sc
+from netkit.laboratory.lab import Lab, Opening, begin_lab
+from netkit.laboratory.spec import Wishes, check_count, lab_environment
 from netkit.places import spare_settings
 
 NODE = "node1"
@@ -144,7 +144,7 @@ def ports_held(connection: dict) -> Iterator[None]:
 def _open_and_run(path: str, connection: str, more: Sequence[str], client: list[int]) -> int:
     """Open what the environment asks for, and run a kernel in it, with ``more`` arguments; returns the kernel's exit status."""
     if os.environ.get(INVENTORY):
-        from netkit.machines.kernel import serve
+        from netkit.operator.machines.kernel import serve
 
         return serve(["-f", path, *more], client)
     opening = begin_lab(_read_wishes(path, connection))

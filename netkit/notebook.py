@@ -60,6 +60,6 @@ def load_ipython_extension(ipython) -> None:
 
 
 def _draw(figure) -> bytes:
-    from netkit.topology.draw import to_png
+    from netkit.figure.draw import to_png
 
     return to_png(figure)

@@ -7,9 +7,9 @@ import os
 import sys
 
 from netkit.errors import LabError
-from netkit.lab.current import INVENTORY, current_lab, open_wanted_lab
-from netkit.lab.discover import find_labs, find_machines_labs, find_own_labs, is_in_lab, seconds_open
-from netkit.lab.lab import Lab
+from netkit.laboratory.current import INVENTORY, current_lab, open_wanted_lab
+from netkit.laboratory.discover import find_labs, find_machines_labs, find_own_labs, is_in_lab, seconds_open
+from netkit.laboratory.lab import Lab
 
 
 def enter_shell(options: argparse.Namespace) -> int:

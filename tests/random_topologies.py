@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from netkit.topology.model import (
+from netkit.network.model import (
     HOST,
     Bridge,
     BridgePort,

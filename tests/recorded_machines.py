@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netkit.doctor.facts import (
+from netkit.operator.doctor.facts import (
     ControlGroups,
     Engines,
     FoundEngine,
@@ -16,7 +16,7 @@ from netkit.doctor.facts import (
     System,
     UserNamespaces,
 )
-from netkit.doctor.judgement import PROGRAMS
+from netkit.operator.doctor.judgement import PROGRAMS
 
 ALL = dict.fromkeys(("user", "net", "admin", "mounts", "mount"), "ok")
 RANGES = (("ann", 100000, 65536), ("bob", 165536, 65536))

@@ -30,9 +30,9 @@ run("docker", "run", "-d", "--name", "named", "--hostname", "<b>host", "--networ
 """
 STEPS = """
 from types import SimpleNamespace as S
-from netkit.live.widget import StepsView
-from netkit.topology.fonts import measure
-from netkit.topology.layout import calc_layout
+from netkit.liveview.widget import StepsView
+from netkit.figure.fonts import measure
+from netkit.figure.layout import calc_layout
 seen = netkit.capture()
 way = calc_layout(seen, measure=measure)
 steps = [S(number=n, title=f"step {n}", detail="<u>to</u> 172.17.0.2", x=30.0 * n, y=60.0, points=((30.0, 60.0), (30.0 * n, 60.0)), kind="dropped" if n == 5 else "move", reply=False) for n in range(1, 6)]

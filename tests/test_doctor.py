@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from netkit.doctor import ipvs
-from netkit.doctor.features import Feature, try_feature
+from netkit.operator.doctor import ipvs
+from netkit.operator.doctor.features import Feature, try_feature
 from tests.conftest import NETKIT
 
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from netkit.doctor import probe
-from netkit.doctor.facts import Engines, FoundEngine, Helper, Iptables, Room
-from netkit.doctor.findings import Finding, to_json, to_text
-from netkit.doctor.judgement import find_free_range, judge
+from netkit.operator.doctor import probe
+from netkit.operator.doctor.facts import Engines, FoundEngine, Helper, Iptables, Room
+from netkit.operator.doctor.findings import Finding, to_json, to_text
+from netkit.operator.doctor.judgement import find_free_range, judge
 from tests import recorded_machines as recorded
 from tests.conftest import NETKIT
 from tests.recorded_machines import DEBIAN
@@ -146,11 +146,11 @@ def test_mixed_iptables_backends_and_little_room():
 
 def test_the_json_has_the_documented_fields():
     """Every object has the five fields that the package's docstring documents, all of them strings."""
-    import netkit.doctor
+    import netkit.operator.doctor
 
     for finding in json.loads(to_json(judge(recorded.FEDORA))):
         assert list(finding) == ["name", "state", "facts", "cost", "remedy"]
-        assert all(isinstance(value, str) and f"``{name}``" in netkit.doctor.__doc__ for name, value in finding.items())
+        assert all(isinstance(value, str) and f"``{name}``" in netkit.operator.doctor.__doc__ for name, value in finding.items())
 
 
 def in_user_namespace(setting: str, *command: str) -> subprocess.CompletedProcess:
@@ -197,8 +197,8 @@ def test_an_engine_too_old_is_found(machine, tmp_path):
 def test_a_user_without_subordinate_ids_is_told_the_remedy():
     """The looking part sees that a real user has no ids, and that the helpers are powerful."""
     code = (
-        "import sys; sys.path.insert(0, '.'); from netkit.doctor.looking import look_at_identities, look_at_system\n"
-        "from netkit.doctor.judgement import judge_identities; print(judge_identities(look_at_identities(), look_at_system()).remedy)"
+        "import sys; sys.path.insert(0, '.'); from netkit.operator.doctor.looking import look_at_identities, look_at_system\n"
+        "from netkit.operator.doctor.judgement import judge_identities; print(judge_identities(look_at_identities(), look_at_system()).remedy)"
     )
     # the system's Python: root's may live where nobody else can go
     command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "/usr/bin/python3", "-c", code]

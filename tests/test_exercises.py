@@ -13,7 +13,7 @@ from netkit.exercises.book import EXERCISES
 from netkit.exercises.check import _misses, check, gather
 from netkit.exercises.model import Verdict, judge
 from netkit.exercises.progress import read_progress, record
-from netkit.lab.lab import open_lab
+from netkit.laboratory.lab import open_lab
 from tests.attempts import ATTEMPTS, SOLUTIONS, STUBS
 from tests.shares import share
 

@@ -17,13 +17,13 @@ import psutil
 import pytest
 
 import netkit
-from netkit.lab.lab import open_lab
-from netkit.lab.spec import ENGINE_SERVICE
-from netkit.live.pace import LEAST, MOST, PATIENCE, SETTLE, Pace
-from netkit.live.scene import calc_scene
-from netkit.topology.capture import UP
-from netkit.topology.fonts import measure
-from netkit.topology.layout import calc_layout
+from netkit.figure.fonts import measure
+from netkit.figure.layout import calc_layout
+from netkit.laboratory.lab import open_lab
+from netkit.laboratory.spec import ENGINE_SERVICE
+from netkit.liveview.pace import LEAST, MOST, PATIENCE, SETTLE, Pace
+from netkit.liveview.scene import calc_scene
+from netkit.network.capture import UP
 from tests import topologies
 from tests.kernels import execute, holds_within, kernel, wait_for
 from tests.patience import patiently
@@ -185,7 +185,7 @@ def test_nothing_is_left_of_a_view(lab):
 
 def test_a_forgotten_follower_ends(lab):
     """A follower whose viewer is garbage ends by itself."""
-    from netkit.live.follow import Follower
+    from netkit.liveview.follow import Follower
 
     class Viewer:
         def show(self, topology) -> None: ...

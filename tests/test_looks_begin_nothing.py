@@ -12,9 +12,9 @@ from netkit.exercises import check as checking
 from netkit.exercises.chapter05 import FIREWALL
 from netkit.exercises.model import Criterion, Exercise, Probe, judge
 from netkit.exercises.wiring import reaches
-from netkit.lab.lab import open_lab
-from netkit.topology.capture import capture
-from netkit.trace.run import trace
+from netkit.laboratory.lab import open_lab
+from netkit.network.capture import capture
+from netkit.tracing.run import trace
 from tests.kernels import wait_for
 
 ASKING_NODE2 = Exercise(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from netkit.lab.inside.limits import HIERARCHIES
-from netkit.machines.inside.guard import base_directory
+from netkit.laboratory.inside.limits import HIERARCHIES
+from netkit.operator.machines.inside.guard import base_directory
 from netkit.places import cache_dir
 from tests.machine import difference, snapshot
 from tests.patience import patiently

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from netkit.lab.lab import open_lab
-from netkit.machines.inside import closing
+from netkit.laboratory.lab import open_lab
+from netkit.operator.machines.inside import closing
 from tests.hosts import Hosts, prepare_hosts, read_json, start_sshd, stop_sshd
 from tests.patience import patiently
 
@@ -71,7 +71,7 @@ def wait_for_state(hosts: Hosts, wanted: dict[str, str], patience: float = 10.0)
 WORK = """
 import json, sys
 import netkit
-from netkit.lab.lab import Lab
+from netkit.laboratory.lab import Lab
 from tests.swarms import form_swarm, ping_across_overlay
 lab = netkit.lab()
 one, two = lab

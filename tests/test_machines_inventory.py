@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from netkit.errors import LabError
-from netkit.lab.spec import ROOT
-from netkit.machines.inside import api, proxy
-from netkit.machines.inventory import read_inventory
-from netkit.machines.payload import MODULES, OLDEST
-from netkit.machines.ssh import OPTIONS, build_options
+from netkit.laboratory.spec import ROOT
+from netkit.operator.machines.inside import api, proxy
+from netkit.operator.machines.inventory import read_inventory
+from netkit.operator.machines.payload import MODULES, OLDEST
+from netkit.operator.machines.ssh import OPTIONS, build_options
 
 pytestmark = pytest.mark.once
 

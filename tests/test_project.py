@@ -85,14 +85,14 @@ def test_a_conda_environment_with_an_old_python_is_refused(tmp_path):
 
 def test_importing_netkit_does_nothing():
     """The package imports in an instant: no library beyond the standard one is loaded, nothing is started."""
-    code = "import sys; before = set(sys.modules); import netkit, netkit.lab.lab; print([m for m in sys.modules if m.split('.')[0] in ('docker', 'IPython', 'matplotlib', 'pyroute2', 'zmq')])"
+    code = "import sys; before = set(sys.modules); import netkit, netkit.laboratory.lab; print([m for m in sys.modules if m.split('.')[0] in ('docker', 'IPython', 'matplotlib', 'pyroute2', 'zmq')])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_what_runs_inside_a_lab_is_standard_library_alone():
     """The lab's first processes run without site-packages."""
-    modules = sorted(path.stem for path in (ROOT / "netkit/lab/inside").glob("*.py"))
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfor name in {modules!r}: __import__('netkit.lab.inside.' + name)"
+    modules = sorted(path.stem for path in (ROOT / "netkit/laboratory/inside").glob("*.py"))
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfor name in {modules!r}: __import__('netkit.laboratory.inside.' + name)"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
 
 

@@ -16,7 +16,7 @@ from jupyter_client.connect import write_connection_file
 from netkit.cli import write_in_ascii
 from netkit.errors import LabError
 from netkit.kernel import FILES, FILES_NEEDED, read_arguments
-from netkit.lab import identity
+from netkit.laboratory import identity
 from tests.conftest import NETKIT
 from tests.kernels import execute, kernel, launcher, wait_for
 from tests.machine import is_alive

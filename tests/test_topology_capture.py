@@ -16,12 +16,12 @@ import pytest
 
 import netkit
 from netkit.errors import LabError
-from netkit.lab.inside.engine import STOPPED
-from netkit.lab.lab import open_lab
-from netkit.lab.spec import ENGINE_SERVICE
-from netkit.topology.capture import SILENT, capture, capture_again
-from netkit.topology.collect import engine
-from netkit.topology.model import Engine, Topology
+from netkit.hosts import engine
+from netkit.laboratory.inside.engine import STOPPED
+from netkit.laboratory.lab import open_lab
+from netkit.laboratory.spec import ENGINE_SERVICE
+from netkit.network.capture import SILENT, capture, capture_again
+from netkit.network.model import Engine, Topology
 from tests import oracles
 from tests.kernels import wait_for
 from tests.patience import at_most
@@ -486,7 +486,7 @@ def _random_commands(random) -> list[str]:
 
 CHURN = """
 import sys, time
-from netkit.lab.lab import Lab
+from netkit.laboratory.lab import Lab
 node, number, end = Lab(sys.argv[1])["node1"], int(sys.argv[2]), time.monotonic() + float(sys.argv[3])
 while time.monotonic() < end:
     node.run(f"docker run -d --name churn{number} --network churn{number % 2} busybox sleep 1000; docker network connect bridge churn{number}; docker rm -f churn{number}", check=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from netkit.lab.lab import open_lab
-from netkit.topology.capture import capture
-from netkit.topology.diff import Diff
+from netkit.laboratory.lab import open_lab
+from netkit.network.capture import capture
+from netkit.network.diff import Diff
 
 pytestmark = pytest.mark.once
 

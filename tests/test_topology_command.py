@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from netkit.lab.inside.engine import STOPPED
-from netkit.lab.lab import open_lab
-from netkit.topology.model import Topology
+from netkit.laboratory.inside.engine import STOPPED
+from netkit.laboratory.lab import open_lab
+from netkit.network.model import Topology
 from tests.conftest import NETKIT
 from tests.kernels import kernel, wait_for
 from tests.patience import patiently

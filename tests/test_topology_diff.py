@@ -7,8 +7,8 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from netkit.topology.diff import OPPOSITE, Change, calc_diff
-from netkit.topology.model import (
+from netkit.network.diff import OPPOSITE, Change, calc_diff
+from netkit.network.model import (
     Topology,
 )
 from tests import topologies

@@ -14,10 +14,10 @@ from dataclasses import replace
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.topology import colours, draw, fonts
-from netkit.topology.layout import Box, Line, Picture, Text, calc_layout
-from netkit.topology.layout.words import calc_clean, elide
-from netkit.topology.model import HOST, Node, Topology
+from netkit.figure import colours, draw, fonts
+from netkit.figure.layout import Box, Line, Picture, Text, calc_layout
+from netkit.figure.layout.words import calc_clean, elide
+from netkit.network.model import HOST, Node, Topology
 from tests import topologies
 
 pytestmark = pytest.mark.once
@@ -380,10 +380,10 @@ def test_missing_letters_are_told_once(monkeypatch):
 def test_no_pyplot():
     """Drawing loads no pyplot and touches none of its state; the layout loads no matplotlib at all."""
     code = (
-        "import sys; from tests import topologies; from netkit.topology.layout import calc_layout;"
+        "import sys; from tests import topologies; from netkit.figure.layout import calc_layout;"
         "calc_layout(topologies.workshop(), measure=lambda text, size, bold=False, mono=False: len(text) * size / 2);"
         "print('matplotlib' in sys.modules);"
-        "from netkit.topology import draw; draw.to_png(draw.draw(topologies.workshop())); print('matplotlib.pyplot' in sys.modules)"
+        "from netkit.figure import draw; draw.to_png(draw.draw(topologies.workshop())); print('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\nFalse\n"
 

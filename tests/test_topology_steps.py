@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from netkit.topology.diff import calc_diff
-from netkit.topology.model import (
+from netkit.network.diff import calc_diff
+from netkit.network.model import (
     HOST,
     BridgePort,
     End,

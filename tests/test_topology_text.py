@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.topology.dot import to_dot
-from netkit.topology.text import SHOW, plain, to_text
+from netkit.figure.dot import to_dot
+from netkit.network.text import SHOW, plain, to_text
 from tests import topologies
 from tests.random_topologies import random_topology, shuffle
 from tests.topologies import EXAMPLES, machine

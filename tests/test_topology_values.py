@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from netkit.topology import model
-from netkit.topology.diff import calc_diff
-from netkit.topology.dot import to_dot
-from netkit.topology.model import Interface, Topology
-from netkit.topology.text import SHOW, to_text
+from netkit.figure.dot import to_dot
+from netkit.network import model
+from netkit.network.diff import calc_diff
+from netkit.network.model import Interface, Topology
+from netkit.network.text import SHOW, to_text
 from tests.random_topologies import mutate, random_topology, shuffle
 from tests.topologies import EXAMPLES
 

@@ -11,21 +11,21 @@ import time
 import pytest
 
 from netkit.errors import LabError
-from netkit.lab.lab import open_lab
-from netkit.topology.fonts import measure
-from netkit.topology.model import Topology
-from netkit.trace.build import build_trace
-from netkit.trace.collect.newcomers import Newcomers
-from netkit.trace.draw import calc_picture
-from netkit.trace.model import Output
-from netkit.trace.recorder import Recorder
-from netkit.trace.run import trace
+from netkit.figure.fonts import measure
+from netkit.hosts.newcomers import Newcomers
+from netkit.laboratory.lab import open_lab
+from netkit.network.model import Topology
+from netkit.tracing.build import build_trace
+from netkit.tracing.draw import calc_picture
+from netkit.tracing.model import Output
+from netkit.tracing.recorder import Recorder
+from netkit.tracing.run import trace
 from tests.conftest import NETKIT
 from tests.patience import at_most, patiently
 from tests.test_trace_values import read
 
 STATE = "nft list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*//'; iptables-save -t filter | grep -v '^#' | sed 's/ *\\[.*//'; pgrep -c netkit-trace; grep -c . /proc/net/packet"
-TRACE = "import sys; from netkit.lab.lab import Lab; from netkit.trace.run import trace; print('begun', flush=True); trace(sys.argv[2], lab=Lab(sys.argv[1]), node='node1')"
+TRACE = "import sys; from netkit.laboratory.lab import Lab; from netkit.tracing.run import trace; print('begun', flush=True); trace(sys.argv[2], lab=Lab(sys.argv[1]), node='node1')"
 
 
 @pytest.fixture(scope="module")

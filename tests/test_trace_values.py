@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.topology.fonts import measure
-from netkit.topology.layout import calc_layout
-from netkit.topology.model import Topology
-from netkit.trace.build import build_trace
-from netkit.trace.draw import calc_picture
-from netkit.trace.model import Output, Trace
-from netkit.trace.pcapng import to_pcapng, write_pcapng
-from netkit.trace.steps import calc_steps
+from netkit.figure.fonts import measure
+from netkit.figure.layout import calc_layout
+from netkit.network.model import Topology
+from netkit.tracing.build import build_trace
+from netkit.tracing.draw import calc_picture
+from netkit.tracing.model import Output, Trace
+from netkit.tracing.pcapng import to_pcapng, write_pcapng
+from netkit.tracing.steps import calc_steps
 
 pytestmark = pytest.mark.once
 

@@ -167,7 +167,7 @@ LEAVE = """docker ps -aq | xargs -r docker rm -f
 for i in $(seq 10); do docker info --format '{{.Swarm.LocalNodeState}}' | grep -qx inactive && break; docker swarm leave --force; sleep 1; done
 docker network rm docker_gwbridge; docker rmi busybox toolbox
 systemctl restart docker"""
-IMAGES = "from netkit.lab import images; images.write_archive(images.describe_images(), '/tmp/images.tar')"
+IMAGES = "from netkit.laboratory import images; images.write_archive(images.describe_images(), '/tmp/images.tar')"
 
 
 def test_the_two_machines_form_a_swarm(machines):
@@ -209,7 +209,7 @@ def test_notebook_05_runs_across_the_two_machines(machines):
     chosen = shlex.join([notebook, *(f"--deselect={notebook}::Cell {number}" for number in left_out)])
     rules = f"(cat tests/sanitize.cfg; echo {shlex.quote(OTHER_CARDS)}) >/tmp/sanitize.cfg"
     said = machines["node1"].run(
-        f"cd /home/vagrant/workshop && {rules} && NETKIT_MACHINES=/etc/netkit/machines.toml "
+        f"cd /home/vagrant/workshop && {rules} && NETKIT_MACHINES=/etc/netkit/operator/machines.toml "
         f".venv/bin/python -m pytest -vv -p no:cacheprovider --noconftest {patience} {chosen}",
         check=False,
         timeout=7200,

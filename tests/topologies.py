@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from netkit.topology.model import (
+from netkit.network.model import (
     HOST,
     Bridge,
     BridgePort,

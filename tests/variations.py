@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from netkit.topology.model import HOST, Node, Topology
+from netkit.network.model import HOST, Node, Topology
 
 NAMES = ("web", "db", "app", "shop", "job", "mon", "a b", "x\ny", "\x1b[1m", "\u202eevil", 'q"<b>&\\', "ünï")
 

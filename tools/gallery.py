@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from netkit.topology import draw  # noqa: E402
+from netkit.figure import draw  # noqa: E402
 from tests import topologies  # noqa: E402
 from tests.test_trace_values import load  # noqa: E402
 

@@ -17,7 +17,7 @@ from netkit.exercises.judges_05 import (
     runs_everywhere,
 )
 from netkit.exercises.model import Criterion, Evidence, Exercise, Miss, Probe
-from netkit.topology.model import Interface, Service
+from netkit.network.model import Interface, Service
 
 CREW = "$(docker ps -q -f label=com.docker.swarm.service.name=crew | head -1)"
 OWN_NETWORK = Exercise(

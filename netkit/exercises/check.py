@@ -12,11 +12,11 @@ from netkit.errors import LabError, NetkitError
 from netkit.exercises.book import EXERCISES
 from netkit.exercises.model import Evidence, Exercise, Probe, Reply, Unseen, Verdict, find_node, judge
 from netkit.exercises.progress import find_loss, record
-from netkit.lab import remote
-from netkit.lab.current import current_lab
-from netkit.lab.lab import Lab
-from netkit.topology.capture import capture
-from netkit.topology.model import Topology
+from netkit.laboratory import remote
+from netkit.laboratory.current import current_lab
+from netkit.laboratory.lab import Lab
+from netkit.network.capture import capture
+from netkit.network.model import Topology
 
 SLOW = 124  # timeout(1)
 _misses: Counter[tuple[str, str]] = Counter()  # by exercise and criterion, in this kernel: after a restart, hints begin anew

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netkit.exercises.model import Criterion, Evidence, Miss, Probe
 from netkit.exercises.wiring import find_default_routes, find_endpoint, find_networks, judge_running
-from netkit.topology.model import Interface, Network
+from netkit.network.model import Interface, Network
 
 PREDEFINED = ("bridge", "host", "none")
 ANIMALS, SIDES = ("ant", "bee", "cat"), ("east", "west")

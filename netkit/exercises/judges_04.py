@@ -6,7 +6,7 @@ import ipaddress
 
 from netkit.exercises import wiring
 from netkit.exercises.model import Criterion, Evidence, Miss, Probe
-from netkit.topology.model import Network
+from netkit.network.model import Network
 
 OUTSIDE = "192.168.59.254"
 LAN = ipaddress.ip_network("192.168.59.0/24")

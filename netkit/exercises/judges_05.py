@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable
 
 from netkit.exercises.model import Criterion, Evidence, Miss, Probe
-from netkit.topology.model import Service, Topology
+from netkit.network.model import Service, Topology
 
 NODES = ("node1", "node2")
 ADDRESSES = {"node1": "192.168.59.1", "node2": "192.168.59.2"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from netkit.topology.capture import tell_start
-from netkit.topology.model import HOST, Container, Interface, NetworkNamespace, Node, Topology
+from netkit.network.capture import tell_start
+from netkit.network.model import HOST, Container, Interface, NetworkNamespace, Node, Topology
 
 
 @dataclass(frozen=True, slots=True)

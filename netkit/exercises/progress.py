@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from netkit.errors import NetkitError
-from netkit.lab.inside import covers, mounts
+from netkit.laboratory.inside import covers, mounts
 from netkit.places import data_dir, ensure_dirs
 
 

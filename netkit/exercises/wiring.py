@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable
 
 from netkit.exercises.model import Criterion, Evidence, Miss
-from netkit.topology.model import Endpoint, Interface, Route
+from netkit.network.model import Endpoint, Interface, Route
 
 Find = Callable[[Evidence], Interface | None]
 Hints = tuple[str, str]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from netkit.figure.layout.picture import BASELINE, LINE, Box, Line, Measure, Picture, Shape, Text
 from netkit.packets.headers import Data, Header, Vxlan
 from netkit.packets.text import tell_facts, tell_length, tell_name
-from netkit.topology.layout.picture import BASELINE, LINE, Box, Line, Measure, Picture, Shape, Text
 
 NAME, FACT = 15.0, 10.5  # text sizes, in points
 EDGE, PAD, GAP = 8.0, 9.0, 34.0  # around the figure, within a card, between two rows

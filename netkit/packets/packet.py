@@ -37,13 +37,13 @@ class Packet:
 
     def draw(self) -> Figure:
         """The headers side by side, those of a frame within the frame in a row of their own."""
+        from netkit.figure.draw import paint
+        from netkit.figure.fonts import measure
         from netkit.packets.layout import calc_layout
-        from netkit.topology.draw import paint
-        from netkit.topology.fonts import measure
 
         return paint(calc_layout(self.headers, measure))
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        from netkit.mime import make_bundle
+        from netkit.figure.mime import make_bundle
 
         return make_bundle(self.text(), self.draw())

@@ -1,0 +1,1 @@
+"""How a topology, a packet or a trace is drawn: places first, ink last."""

@@ -1,0 +1,233 @@
+"""The images of the workshop, built from the machine's own packages: no registry is needed.
+
+Two images: ``busybox``, so that the commands every Docker text uses work as they stand, and
+``toolbox``, with bash and the network tools, where other texts would take ubuntu. Each is one
+layer, written in the format of ``docker save`` (moby ``image/spec/v1.2.md``).
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass
+
+from netkit.errors import LabError
+from netkit.laboratory.engine import SYSTEM_PATH
+
+TOOLS = [
+    "bash",
+    "ip",
+    "ping",
+    "curl",
+    "dig",
+    "nc",
+    "tcpdump",
+    "iperf3",
+    "ss",
+    "bridge",
+    "arping",
+    "traceroute",
+    "ethtool",
+    "nft",
+    "iptables",
+    "conntrack",
+    "cat",
+    "ls",
+    "sleep",
+    "cp",
+    "mv",
+    "rm",
+    "mkdir",
+    "ln",
+    "chmod",
+    "chown",
+    "id",
+    "env",
+    "hostname",
+    "date",
+    "head",
+    "tail",
+    "sort",
+    "uniq",
+    "wc",
+    "tr",
+    "cut",
+    "tee",
+    "seq",
+    "timeout",
+    "stat",
+    "grep",
+    "sed",
+    "find",
+    "xargs",
+    "ps",
+    "kill",
+]
+REQUIRED = ("bash", "ip", "ping", "curl", "dig", "nc", "tcpdump", "iperf3", "sleep", "cat", "ls")
+# what glibc loads by name at run time, so that no program lists it
+LOADED_BY_NAME = ("libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2", "libc.so.6")
+PACKAGES = "apt-get install busybox-static iproute2 iputils-ping curl bind9-dnsutils netcat-openbsd tcpdump iperf3"
+ETC = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+    "etc/group": "root:x:0:\nnobody:x:65534:\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image to be: its tags, its files (path inside → path on the machine), links, and command."""
+
+    tags: tuple[str, ...]
+    files: dict[str, str]
+    links: dict[str, str]
+    command: tuple[str, ...]
+
+
+def describe_images() -> tuple[Image, ...]:
+    """The workshop's images as this machine can build them; raises LabError for missing programs."""
+    return (_busybox(), _toolbox())
+
+
+def fingerprint() -> str:
+    """Changes whenever an image would: a hash over the programs' paths, sizes and times.
+
+    Their libraries are left out, for asking ldd about fifty programs takes longer than a lab's
+    start; libc stands for them, since they are upgraded together. Raises LabError for missing programs.
+    """
+    programs = {"busybox": _busybox_path(), **_tools(), **_libc()}
+    stats = [(name, path, os.stat(path)) for name, path in sorted(programs.items())]
+    parts = [(name, path, found.st_size, found.st_mtime_ns) for name, path, found in stats]
+    return hashlib.sha256(repr((parts, ETC)).encode()).hexdigest()
+
+
+def _find(program: str) -> str | None:
+    return shutil.which(program, path=SYSTEM_PATH)
+
+
+def _busybox_path() -> str:
+    path = _find("busybox")
+    if not path:
+        raise LabError(f"busybox is missing, the images are built from it: {PACKAGES}")
+    return path
+
+
+def _tools() -> dict[str, str]:
+    found = {name: path for name in TOOLS if (path := _find(name))}
+    missing = [name for name in REQUIRED if name not in found]
+    if missing:
+        raise LabError(f"the toolbox image needs {', '.join(missing)}: {PACKAGES}")
+    return found
+
+
+def _libc() -> dict[str, str]:
+    return {path: path for path in glob.glob("/lib/*/libc.so.6") + glob.glob("/lib64/libc.so.6")}
+
+
+def _busybox() -> Image:
+    binary = _busybox_path()
+    files = {"bin/busybox": os.path.realpath(binary)}
+    if not _libraries(binary):  # a static one: its resolver still loads glibc's modules, or crashes
+        files |= _named_libraries()
+    else:
+        files |= _libraries(binary)
+    applets = subprocess.run([binary, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    return Image(("busybox:latest",), files, {f"bin/{name}": "busybox" for name in applets if name != "busybox"}, ("sh",))
+
+
+def _toolbox() -> Image:
+    busybox = _busybox()
+    files = busybox.files.copy()
+    for name, path in _tools().items():
+        real = os.path.realpath(path)
+        with open(real, "rb") as file:
+            if file.read(4) == b"\x7fELF":  # scripts would need their interpreters
+                files[f"bin/{name}"] = real
+                files |= _libraries(real)
+    files |= _named_libraries()
+    links = {link: target for link, target in busybox.links.items() if link not in files}
+    links["bin/sh"] = "bash"
+    return Image(("toolbox:latest",), files, links, ("bash",))
+
+
+def _libraries(program: str) -> dict[str, str]:
+    """The shared libraries of a program and its loader, as ldd(1) tells: path inside → path here."""
+    done = subprocess.run(["ldd", program], capture_output=True, text=True, env={"PATH": SYSTEM_PATH, "LC_ALL": "C"})
+    paths = re.findall(r"(?:=> |^\t)(/\S+) \(0x", done.stdout, re.MULTILINE)
+    return {path.lstrip("/"): os.path.realpath(path) for path in paths}
+
+
+def _named_libraries() -> dict[str, str]:
+    """glibc's modules, from wherever the machine's own cat(1) finds its libc; and the loader."""
+    base = _libraries(_find("cat") or "/bin/cat")
+    libc = next((path for path in base if path.endswith("/libc.so.6")), None)
+    if libc is None:
+        return {}  # a machine without glibc: its static programs need no modules
+    directory = os.path.dirname(libc)
+    named = {f"{directory}/{name}": os.path.realpath(f"/{directory}/{name}") for name in LOADED_BY_NAME}
+    return base | {inside: path for inside, path in named.items() if os.path.exists(path)}
+
+
+def write_archive(images: tuple[Image, ...], path: str) -> None:
+    """Write the images as one archive that ``docker load`` reads. Raises OSError."""
+    manifest = []
+    with tarfile.open(path, "w") as archive:
+        for image in images:
+            layer = _build_layer(image)
+            digest = hashlib.sha256(layer).hexdigest()
+            config = json.dumps(_config(image, digest)).encode()
+            config_name = hashlib.sha256(config).hexdigest() + ".json"
+            _add(archive, f"{digest}/layer.tar", layer)
+            _add(archive, config_name, config)
+            manifest.append({"Config": config_name, "RepoTags": list(image.tags), "Layers": [f"{digest}/layer.tar"]})
+        _add(archive, "manifest.json", json.dumps(manifest).encode())
+
+
+def _config(image: Image, digest: str) -> dict:
+    return {
+        "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
+        "os": "linux",
+        "created": "2026-01-01T00:00:00Z",
+        "config": {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": list(image.command), "WorkingDir": "/"},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "netkit, from this machine's packages"}],
+    }
+
+
+def _build_layer(image: Image) -> bytes:
+    """The image's only layer as a tar archive: the same files give the same bytes."""
+    buffer = io.BytesIO()
+    directories = {"tmp", "root", "proc", "sys", "dev", "run", "var", "var/run", "etc"}
+    for inside in (*image.files, *image.links):
+        parts = inside.split("/")[:-1]
+        directories |= {"/".join(parts[: end + 1]) for end in range(len(parts))}
+    with tarfile.open(fileobj=buffer, mode="w") as layer:
+        for name in sorted(directories):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            layer.addfile(member)
+        for inside, path in sorted(image.files.items()):
+            with open(path, "rb") as file:
+                _add(layer, inside, file.read(), 0o755)
+        for inside, text in ETC.items():
+            _add(layer, inside, text.encode())
+        for inside, target in sorted(image.links.items()):
+            member = tarfile.TarInfo(inside)
+            member.type, member.linkname, member.mode = tarfile.SYMTYPE, target, 0o777
+            layer.addfile(member)
+    return buffer.getvalue()
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), mode
+    archive.addfile(member, io.BytesIO(content))

@@ -1,0 +1,246 @@
+"""Run commands on a host, whichever way they get there.
+
+A :class:`Transport` starts a command; all else here is the same for each of them. The lab's own is an
+:class:`Agent`'s socket (see :mod:`netkit.laboratory.inside.agent` for the protocol); real machines are
+reached by ssh (:mod:`netkit.operator.machines.ssh`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from netkit.errors import CommandError, LabError
+from netkit.laboratory.inside import wire
+from netkit.laboratory.spec import ROOT
+
+Command = str | Sequence[str]
+Descriptors = tuple[int, int, int]
+CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command on a host came to: its name, its exit status (0 to 255), and what it wrote."""
+
+    node: str
+    command: str
+    status: int
+    stdout: str
+    stderr: str
+
+    def __str__(self) -> str:
+        return self.stdout
+
+
+def to_argv(command: Command) -> list[str]:
+    """A text is a line for bash; a sequence of words is run as it is."""
+    return ["bash", "-c", command] if isinstance(command, str) else [str(word) for word in command]
+
+
+def to_text(command: Command) -> str:
+    """The command as one would type it."""
+    return command if isinstance(command, str) else shlex.join([str(word) for word in command])
+
+
+class Running(Protocol):
+    """A command that runs on a host, on the host called ``node``. Closing it hangs up on the command."""
+
+    node: str
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command's process group."""
+
+    def wait(self) -> int:
+        """Wait for the command's end; returns its exit status, raises LabError if the host has gone."""
+
+    def fileno(self) -> int:
+        """Readable when the command has ended."""
+
+    def close(self) -> None:
+        """Hang up: the command, if it still runs, gets SIGHUP and then SIGKILL."""
+
+
+class Transport(Protocol):
+    """A way to start commands on one host, whose name is ``name``."""
+
+    @property
+    def name(self) -> str: ...
+
+    def start(self, command: Command, fds: Descriptors | None, cwd: str, env: dict[str, str]) -> tuple[Running, int | None]:
+        """Start a command there.
+
+        With ``fds`` (its stdin, stdout, stderr) it has no terminal; without, it gets one of its own.
+        Returns the running command and its terminal's master side. Raises LabError.
+        """
+
+    def python(self, module: str, *arguments: str) -> tuple[list[str], bytes]:
+        """How to call ``main()`` of a module of netkit there, which uses the standard library alone.
+
+        Returns the command, and what has to be written to its standard input before anything else.
+        """
+
+
+class AgentRunning:
+    """A command that an agent has started."""
+
+    def __init__(self, node: str, sock: socket.socket, pid: int) -> None:
+        self.node, self.pid, self._socket = node, pid, sock
+        self._status: int | None = None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command's process group."""
+        wire.tell(self._socket, {"signal": number})
+
+    def wait(self) -> int:
+        """Wait for the command's end; returns its exit status, raises LabError if the host has gone."""
+        if self._status is None:
+            received = wire.hear(self._socket)
+            if received is None:
+                raise LabError(f"{self.node} has gone while a command ran on it")
+            self._status = int(received[0]["status"])
+            self.close()
+        return self._status
+
+    def fileno(self) -> int:
+        """Readable when the command has ended."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Hang up: the command, if it still runs, gets SIGHUP and then SIGKILL."""
+        self._socket.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The transport of a lab's own hosts: the agent of host ``name``, which listens on the socket ``path``."""
+
+    name: str
+    path: str
+
+    def start(self, command: Command, fds: Descriptors | None, cwd: str, env: dict[str, str]) -> tuple[AgentRunning, int | None]:
+        """See :meth:`Transport.start`."""
+        sock = self._connect()
+        try:
+            wire.send(sock, {"argv": to_argv(command), "cwd": cwd, "env": env, "tty": fds is None}, fds or ())
+            received = wire.receive(sock)
+        except OSError as error:
+            sock.close()
+            raise LabError(f"{self.name} did not take the command: {error}") from None
+        if received is None:
+            raise LabError(f"{self.name} has gone")
+        answer, terminals = received
+        if "error" in answer:
+            sock.close()
+            raise LabError(f"on {self.name}: {answer['error']}")
+        return AgentRunning(self.name, sock, answer["pid"]), (terminals[0] if terminals else None)
+
+    def python(self, module: str, *arguments: str) -> tuple[list[str], bytes]:
+        """See :meth:`Transport.python`: every host of a lab sees the machine's own files."""
+        code = f"import sys; sys.path.insert(0, {ROOT!r}); from {module} import main; main()"
+        return [sys.executable, "-I", "-S", "-c", code, *arguments], b""
+
+    def _connect(self) -> socket.socket:
+        try:
+            return wire.connect(self.path)
+        except OSError as error:
+            raise LabError(f"{self.name} does not answer ({error.strerror}): the node is down, or its lab is closed") from None
+
+
+def run(at: Transport, command: Command, *, input: str | None, cwd: str, env: dict[str, str], check: bool, timeout: float | None) -> Result:
+    """Run a command to its end and keep what it writes; raises CommandError, LabError, TimeoutError."""
+    out, err = [], []
+    with contextlib.ExitStack() as stack:
+        stdin = stack.enter_context(_source(input))
+        status = stream(at, command, stdin.fileno(), out.append, err.append, cwd, env, timeout)
+    stdout, stderr = (b"".join(parts).decode(errors="replace") for parts in (out, err))
+    if check and status:
+        raise CommandError(at.name, to_text(command), status, stderr or stdout[-2000:])
+    return Result(at.name, to_text(command), status, stdout, stderr)
+
+
+def _source(text: str | None):
+    """A file to read ``text`` from, or nothing."""
+    if text is None:
+        return open(os.devnull, "rb")
+    fd = os.memfd_create("stdin")
+    os.write(fd, text.encode())
+    os.lseek(fd, 0, os.SEEK_SET)
+    return os.fdopen(fd, "rb")
+
+
+def stream(
+    at: Transport,
+    command: Command,
+    stdin: int,
+    on_stdout: Callable[[bytes], object],
+    on_stderr: Callable[[bytes], object],
+    cwd: str,
+    env: dict[str, str],
+    timeout: float | None = None,
+) -> int:
+    """Run a command and hand on what it writes as it comes; returns its exit status.
+
+    An interruption (KeyboardInterrupt), or ``timeout`` seconds without a byte, hang up on it.
+    """
+    out_read, out_write = os.pipe2(os.O_CLOEXEC)
+    err_read, err_write = os.pipe2(os.O_CLOEXEC)
+    running = None
+    try:
+        running, _ = at.start(command, (stdin, out_write, err_write), cwd, env)
+        os.close(out_write)
+        os.close(err_write)
+        out_write = err_write = -1
+        _pump({out_read: on_stdout, err_read: on_stderr}, running, timeout)
+        return running.wait()
+    finally:
+        for fd in (out_read, err_read, out_write, err_write):
+            if fd >= 0:
+                os.close(fd)
+        if running:
+            running.close()
+
+
+def _pump(sinks: dict[int, Callable[[bytes], object]], running: Running, timeout: float | None) -> None:
+    """Copy from pipes to their sinks until the command has ended and what it wrote is read.
+
+    A process left in the background may keep a pipe open; its command's end is the end all the same.
+    """
+    with selectors.DefaultSelector() as selector:
+        for fd in sinks:
+            selector.register(fd, selectors.EVENT_READ)
+        selector.register(running, selectors.EVENT_READ)
+        ended = False
+        while len(selector.get_map()) > (0 if ended else 1):
+            ready = selector.select(0 if ended else timeout)
+            if not ready:
+                if ended:
+                    return
+                raise TimeoutError(f"{running.node} wrote nothing for {timeout} s")
+            for key, _ in ready:
+                if key.fileobj is running:
+                    ended = True
+                    selector.unregister(running)
+                elif data := os.read(key.fd, CHUNK):
+                    sinks[key.fd](data)
+                else:
+                    selector.unregister(key.fd)
+
+
+def call(at: Transport, command: Command, cwd: str, env: dict[str, str]) -> int:
+    """Run a command on the caller's own standard streams, passing SIGINT and SIGTERM on; its status."""
+    running, _ = at.start(command, (0, 1, 2), cwd, env)
+    previous = {number: signal.signal(number, lambda n, _: running.signal(n)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)}
+    try:
+        return running.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,164 @@
+"""What the engine says: networks, containers with their sandbox and endpoints, swarms and services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netkit.network.model.kernel import End
+from netkit.network.model.order import Address, Ip, Subnet, by_address, sort
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A network as its engine has it; ``bridge`` is the bridge's interface name on the node, if it has one.
+
+    ``vni`` is an overlay's VXLAN network identifier, ``parent`` a macvlan's or ipvlan's interface.
+    """
+
+    name: str
+    driver: str
+    scope: str = "local"
+    subnets: tuple[Subnet, ...] = ()
+    gateways: tuple[Ip, ...] = ()
+    internal: bool = False
+    attachable: bool = False
+    ingress: bool = False
+    ipv6: bool = False
+    bridge: str | None = None
+    parent: str | None = None
+    vni: int | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    id: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        sort(self, subnets=by_address, gateways=by_address, options=tuple)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A container's place in a network; ``interface`` is the one it has there, if the kernel has it.
+
+    ``names`` are those under which the embedded DNS server knows it, beside the container's own.
+    """
+
+    network: str
+    interface: End | None = None
+    addresses: tuple[Address, ...] = ()
+    gateway: Ip | None = None
+    mac: str = ""
+    names: tuple[str, ...] = ()
+    id: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        sort(self, addresses=by_address, names=str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """A container's network stack in the terms of the container network model; ``key`` is its file."""
+
+    namespace: str
+    key: str = field(default="", compare=False)
+    id: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedPort:
+    """What the engine was asked to publish: ``address``:``port`` of the node leads to ``target`` here."""
+
+    protocol: str
+    address: Ip | None
+    port: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A container. ``mode`` is host, none, "container:NAME", several, or its only network's driver.
+
+    ``state`` is the engine's: running, paused, exited, created … ``sandbox`` is None unless it runs.
+    """
+
+    name: str
+    state: str
+    mode: str
+    image: str = ""
+    sandbox: Sandbox | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
+    service: str | None = None
+    task: str | None = None
+    pid: int = field(default=0, compare=False)
+    id: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        sort(self, endpoints=lambda e: e.network, ports=lambda p: (p.protocol, p.port, p.target, str(p.address)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """A node's engine: ``state`` is up or down, ``trouble`` why it could not be read (to the end)."""
+
+    state: str
+    version: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmMember:
+    """A node's part in a swarm: ``role`` is manager or worker, ``state`` ready or down."""
+
+    role: str
+    leader: bool = False
+    state: str = "ready"
+    availability: str = "active"
+    id: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One container that a service wants to exist: ``name`` as ``docker service ps`` has it, e.g. "hello.1"."""
+
+    name: str
+    node: str
+    state: str
+    addresses: tuple[Address, ...] = ()
+    container: str = field(default="", compare=False)
+    id: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        sort(self, addresses=by_address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePort:
+    """A published port of a service; ``mode`` is ingress or host."""
+
+    protocol: str
+    port: int
+    target: int
+    mode: str = "ingress"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A swarm's service; ``resolution`` is vip or dnsrr, ``vips`` pairs of network and address."""
+
+    name: str
+    mode: str
+    replicas: int | None = None
+    resolution: str = "vip"
+    networks: tuple[str, ...] = ()
+    vips: tuple[tuple[str, Address], ...] = ()
+    ports: tuple[ServicePort, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    id: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        sort(
+            self,
+            networks=str,
+            vips=lambda v: (v[0], by_address(v[1])),
+            ports=lambda p: (p.protocol, p.port, p.target),
+            tasks=lambda t: (t.name, t.node, t.state),
+        )

@@ -1,0 +1,172 @@
+"""What the kernel has: network namespaces, and what is in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netkit.network.model.filter import Firewall
+from netkit.network.model.order import Address, Ip, Subnet, by_address, by_name, sort
+
+HOST = "host"  # the name of a node's own network namespace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """Where an interface is: the node, the name of the namespace there, and its own name."""
+
+    node: str
+    namespace: str
+    interface: str
+
+    def __str__(self) -> str:
+        return f"{self.node}/{self.namespace}/{self.interface}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vxlan:
+    """A VTEP: ``port`` is the UDP port on the underlay, ``local`` the address it sends from (ip-link(8))."""
+
+    vni: int
+    port: int
+    local: Ip | None = None
+    group: Ip | None = None
+    learning: bool = False
+    proxy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bridge:
+    """A bridge's own settings; ``stp`` is off, kernel or user (``brctl showstp``, if_link.h)."""
+
+    stp: str = "off"
+    vlan_filtering: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgePort:
+    """How a bridge treats a port: its STP state (disabled, listening, learning, forwarding, blocking)."""
+
+    state: str
+    hairpin: bool = False
+    isolated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """A network device. ``kind`` is the kernel's (veth, bridge, vxlan, macvlan …), or loopback, or physical.
+
+    ``up`` is what its owner asked for, ``state`` what came of it (RFC 2863: up, down, lowerlayerdown,
+    unknown …). ``peer`` is the other end of a veth pair; a veth without one has it outside of the
+    picture. ``parent`` is what a macvlan, ipvlan or vlan device sits on, or a VTEP sends through.
+    ``mtu`` is in bytes.
+    """
+
+    name: str
+    kind: str
+    mac: str = ""
+    mtu: int = 0
+    up: bool = False
+    state: str = "unknown"
+    addresses: tuple[Address, ...] = ()
+    master: str | None = None
+    peer: End | None = None
+    parent: End | None = None
+    vxlan: Vxlan | None = None
+    macvlan_mode: str | None = None
+    vlan: int | None = None
+    bridge: Bridge | None = None
+    port: BridgePort | None = None
+    index: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        sort(self, addresses=by_address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardingEntry:
+    """One row of a forwarding database (``bridge fdb``): behind which ``port`` a MAC address is.
+
+    ``kind`` is learned, static or permanent. A VTEP's rows name the ``destination``: the address
+    of the machine to send to. ``owner`` is the bridge, or the VTEP itself.
+    """
+
+    mac: str
+    port: str
+    owner: str
+    kind: str
+    destination: Ip | None = None
+    vlan: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A route, ``destination`` being 0.0.0.0/0 or ::/0 for the default one; ``kind`` is unicast, blackhole …
+
+    Routes of the table "local", which follow from the addresses, are left out.
+    """
+
+    destination: Subnet
+    interface: str | None = None
+    gateway: Ip | None = None
+    source: Ip | None = None
+    kind: str = "unicast"
+    scope: str = "universe"
+    metric: int = 0
+    table: int = 254
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """A row of the neighbour table (ARP, NDP). ``mac`` is empty where nobody answered.
+
+    ``state`` (reachable, stale, permanent …) changes by the passing of time alone and does not count.
+    """
+
+    address: Ip
+    interface: str
+    mac: str = ""
+    state: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkNamespace:
+    """One network stack.
+
+    ``kind`` says whose: host (the node's own, named "host"), container, named (``ip netns``), overlay
+    (an overlay network's hidden one), load-balancer, ingress, or process (nothing but a process holds
+    it). ``name`` is unique on the node: "container web", "netns red", "overlay over" …
+
+    ``resolver`` is the address of the engine's embedded DNS server, if it listens in here. ``paths``
+    are the files that stand for the namespace, ``inode`` its number (namespaces(7)).
+    """
+
+    name: str
+    kind: str
+    interfaces: tuple[Interface, ...] = ()
+    routes: tuple[Route, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    forwarding: tuple[ForwardingEntry, ...] = ()
+    firewall: Firewall | None = None
+    forwards_packets: bool = False
+    resolver: Ip | None = None
+    inode: int = field(default=0, compare=False)
+    paths: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        sort(
+            self,
+            interfaces=by_name,
+            routes=lambda r: (r.destination.version, r.table, r.destination, r.metric, r.interface or "", str(r.gateway), r.kind),
+            neighbours=lambda n: (n.address.version, n.address, n.interface),
+            forwarding=lambda e: (e.owner, e.port, e.kind, e.mac, e.vlan or 0, str(e.destination or "")),
+            paths=str,
+        )
+
+    @property
+    def title(self) -> str:
+        """The name without the word for its kind: a container's, a network's, or the namespace's own."""
+        return self.name.partition(" ")[2] or self.name
+
+    def interface(self, name: str) -> Interface | None:
+        """The interface of this name, or None."""
+        return next((interface for interface in self.interfaces if interface.name == name), None)

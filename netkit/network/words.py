@@ -1,0 +1,147 @@
+"""Words for the objects of a network: what text and diff both say, said once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netkit.network.model import HOST, End, Interface, Ip, Masquerade, Network, PublishedPort, Route, Topology
+
+# the engine's two networks that stand for "that of the node" and "no network at all"
+BUILTIN = ("host", "null")
+
+
+def plain(name: str) -> str:
+    """A name as one harmless piece of a line: what does not print, or would turn the line about, is escaped.
+
+    Line breaks, terminal escapes, invisible and right-to-left characters show as Python would write
+    them (``\\n``, ``\\x1b``, ``\\u202e``), and so does the backslash itself. What begins or ends with a
+    space, which nobody would see, is quoted.
+    """
+    if name != name.strip(" "):
+        return f'"{_escape(name)}"'
+    return _escape(name)
+
+
+def _escape(name: str) -> str:
+    if name.isprintable() and "\\" not in name:
+        return name
+    return "".join(each if each.isprintable() and each != "\\" else each.encode("unicode_escape").decode("ascii") for each in name)
+
+
+def join(items: Iterable[object], last: str = "and") -> str:
+    """ "a", "a and b", "a, b and c"."""
+    words = [str(item) for item in items]
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def is_chance(address) -> bool:
+    """Whether an address or destination is link-local IPv6, which follows from a MAC address (RFC 4291)."""
+    return address.version == 6 and address.is_link_local
+
+
+def tell_addresses(interface: Interface, chance: bool = False) -> str:
+    """Its addresses, without link-local ones unless ``chance``; empty if there are none."""
+    return join(address for address in interface.addresses if chance or not is_chance(address))
+
+
+def tell_condition(interface: Interface) -> str:
+    """What is wrong with an interface: "down", "no carrier" (the other end is down, or no port up); or nothing."""
+    if not interface.up:
+        return "down"
+    if interface.state in ("up", "unknown"):
+        return ""
+    return "no carrier" if interface.state in ("down", "lowerlayerdown") else plain(interface.state)
+
+
+def tell_stack(name: str, node: str) -> str:
+    """A namespace by its name: a node's own goes by the name of the node."""
+    return plain(node if name == HOST else name)
+
+
+def tell_end(end: End, node: str = "") -> str:
+    """ "eth0 of container web", and "on node2" unless that is ``node``."""
+    where = "" if end.namespace == HOST or end.node == node else f" on {plain(end.node)}"
+    return f"{plain(end.interface)} of {tell_stack(end.namespace, end.node)}{where}"
+
+
+def tell_nature(interface: Interface, node: str) -> str:
+    """What kind of device this is, and what it hangs on: "veth pair to eth0 of container web"."""
+    if interface.kind == "veth":
+        return f"veth pair to {tell_end(interface.peer, node)}" if interface.peer else "veth pair to outside of this picture"
+    words = plain(interface.kind)
+    if interface.vxlan:
+        words = f"VTEP, VNI {interface.vxlan.vni}, UDP port {interface.vxlan.port}"
+    if interface.macvlan_mode:
+        words += f" in mode {plain(interface.macvlan_mode)}"
+    if interface.vlan is not None:
+        words += f" with tag {interface.vlan}"
+    return f"{words} on {tell_end(interface.parent, node)}" if interface.parent else words
+
+
+def tell_masquerade(each: Masquerade) -> str:
+    """A fact of source NAT as a sentence."""
+    if each.leaving:
+        return f"packets from {each.source} are masqueraded when they leave by {plain(each.leaving)}"
+    if each.not_leaving:
+        return f"packets from {each.source} are masqueraded unless they leave by {plain(each.not_leaving)}"
+    return f"packets from {each.source} are masqueraded"
+
+
+def tell_port(protocol: str, port: int, address: Ip | None) -> str:
+    """ "port 8080/tcp", and of which address unless of any."""
+    return f"port {port}/{plain(protocol)}" + (f" at {address}" if address and not address.is_unspecified else "")
+
+
+def tell_ports(ports: Iterable[PublishedPort], node: str) -> list[str]:
+    """Published ports as sentences, those of IPv4 and IPv6 being one."""
+    told = (f"{tell_port(each.protocol, each.port, each.address)} of {plain(node)} leads to port {each.target}" for each in ports)
+    return list(dict.fromkeys(told))
+
+
+def tell_route(route: Route) -> str:
+    """A route, much as ip-route(8) would say it, in words."""
+    kind = "" if route.kind == "unicast" else f"{plain(route.kind)} "
+    words = f"default {kind}route" if route.destination.prefixlen == 0 else f"{kind}route to {route.destination}"
+    if route.destination.prefixlen == 0 and route.destination.version == 6:
+        words = f"IPv6 {words}"
+    if route.gateway:
+        words += f" by {route.gateway}"
+    if route.interface:
+        words += f" on {plain(route.interface)}"
+    elif route.kind == "unicast":
+        words += " on no interface"
+    if route.source:
+        words += f" from {route.source}"
+    if route.metric:
+        words += f", metric {route.metric}"
+    if route.table != 254:
+        words += f", table {route.table}"
+    return words
+
+
+def tell_network(network: Network) -> str:
+    """A network in a few words: its name, and what is special about it."""
+    words = [f"network {plain(network.name)}"]
+    words += [word for word in ("internal", "attachable", "ingress") if getattr(network, word)]
+    return ", ".join(words)
+
+
+def tell_means(network: Network) -> list[str]:
+    """What a network is made of where no bridge of the node says so."""
+    words = [join(network.subnets)] if network.subnets else []
+    if network.gateways:
+        words.append(f"gateway {join(network.gateways)}")
+    if network.parent:
+        words.append(f"on {plain(network.parent)}")
+    if network.vni is not None:
+        words.append(f"VNI {network.vni}")
+    return words
+
+
+def calc_owners(topology: Topology) -> dict[str, str]:
+    """Whose each MAC address is: {"02:42:ac:11:00:02": "eth0 of container web"}; ambiguous ones are left out."""
+    owners: dict[str, set[str]] = {}
+    for end, interface in topology.ends():
+        if interface.mac:
+            owners.setdefault(interface.mac, set()).add(tell_end(end, end.node if len(topology.nodes) == 1 else ""))
+    return {mac: min(names) for mac, names in owners.items() if len(names) == 1}

@@ -1,0 +1,175 @@
+"""The opener's hold on one machine: the ssh connection all others share, and the guard at its far end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import subprocess
+import sysconfig
+import time
+
+from netkit.errors import LabError
+from netkit.laboratory.current import MACHINES_LAB
+from netkit.laboratory.engine import SYSTEM_PATH
+from netkit.operator.machines.inventory import Machine
+from netkit.operator.machines.payload import OLDEST
+from netkit.operator.machines.ssh import Route, build_options, popen
+
+GUARD = "netkit.operator.machines.inside.guard"
+PATIENCE = 60.0  # seconds for a machine to answer, and to clear up
+# what ssh, sudo or a shell says → what that means and what helps
+SIGNS = (
+    (r"IDENTIFICATION HAS CHANGED", "shows another host key than the one that is known: if it was set up anew, remove the old key "
+     "(`ssh-keygen -R HOST`) and add the new one; if not, somebody stands between"),
+    (r"Host key verification failed|No .* host key is known", "has a host key nobody here knows: connect once by hand and compare its "
+     "fingerprint, or add it to known_hosts (`ssh-keyscan`)"),
+    (r"UNPROTECTED PRIVATE KEY|bad permissions", "cannot be entered: the private key can be read by others (`chmod 600 KEY`)"),
+    (r"Permission denied \(|Too many authentication", "does not let this user in: the key is not the one it expects (`ssh-copy-id` puts it there)"),
+    (r"sudo: .*(password|tty|not allowed|not in)", "wants a password for sudo: allow it without one (NOPASSWD), or log in as root"),
+    (r"python3.*(not found|No such file)", f"has no Python 3: `apt-get install python3` there, {OLDEST[0]}.{OLDEST[1]} or newer"),
+    (r"(Python \S+) is too old", f"has a Python that is too old: netkit needs {OLDEST[0]}.{OLDEST[1]} or newer there"),
+    (r"refused|No route|timed out|resolve hostname|unreachable|reset by peer|closed by", "cannot be reached: is it switched on, does sshd "
+     "run there, is the address right?"),
+)  # fmt: skip
+
+
+class Link:
+    """A machine of an open lab; :meth:`open` it, and :meth:`close` it, however far it has come."""
+
+    def __init__(self, machine: Machine, lab: str, directory: str) -> None:
+        self.machine, self._lab, self._directory = machine, lab, directory
+        self.control = f"{directory}/{machine.name}.ssh" if machine.host else ""
+        self.facts: dict = {}
+        self._buffer = b""
+        self._process: subprocess.Popen | None = None
+
+    def route(self) -> Route:
+        """How commands get to this machine, once it is open."""
+        settings = {"NETKIT_LAB_ID": self._lab, "NETKIT_NODE": self.machine.name}
+        if self.facts.get("docker"):
+            settings["DOCKER_HOST"] = f"unix://{self.facts['docker']}"
+        if self.machine.is_local:  # where there are netkit, and others of this lab to be reached
+            path = [sysconfig.get_path("scripts"), *os.environ.get("PATH", "").split(":"), *SYSTEM_PATH.split(":")]
+            settings |= {MACHINES_LAB: self._directory, "PATH": ":".join(dict.fromkeys(path))}
+        ssh = ("ssh", *build_options(self.machine, self.control), "-o", "ControlMaster=no", self.machine.host) if self.control else ()
+        return Route(self.machine.name, ssh, self.control, tuple(settings.items()), self.machine.sudo)
+
+    @property
+    def docker(self) -> str:
+        """The socket here that leads to the machine's engine, "" for none."""
+        if not self.facts.get("docker"):
+            return ""
+        return f"{self._directory}/{self.machine.name}.docker" if self.control else self.facts["docker"]
+
+    def open(self, wishes: dict) -> None:
+        """Connect, and have the guard prepare the machine; raises LabError with one sentence why not."""
+        options = (*build_options(self.machine, self.control), "-o", "ControlMaster=yes", "-o", "ClearAllForwardings=yes")
+        master = Route(self.machine.name, ("ssh", *options, self.machine.host) if self.control else (), sudo=self.machine.sudo)
+        command, preamble = master.python(GUARD)
+        self._stderr = os.memfd_create("stderr")
+        questions, self._questions = os.pipe2(os.O_CLOEXEC)
+        self._answers, answers = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._process = popen(master.words(command), questions, answers, self._stderr)
+        except OSError as error:
+            raise LabError(f"{self.machine.name} cannot be reached: {error}; `apt-get install openssh-client`") from None
+        finally:
+            os.close(questions)
+            os.close(answers)
+        self._tell(preamble + json.dumps(wishes).encode() + b"\n")
+        self.facts = self._hear("hello")
+        if self.docker and self.control:
+            self._forward()
+
+    def note_images(self, images: dict[str, str]) -> None:
+        """Have the guard write down which images (tag → id) are this lab's; raises LabError."""
+        self._tell(json.dumps({"images": images}).encode() + b"\n")
+        self._hear("noted")
+
+    def _tell(self, data: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it has ended: heard when its answer is read
+            while data:
+                data = data[os.write(self._questions, data) :]
+
+    def _hear(self, wanted: str):
+        """The guard's next answer; raises LabError if it is another than ``wanted``, or none comes."""
+        deadline = time.monotonic() + PATIENCE
+        while b"\n" not in self._buffer:
+            if not select.select([self._answers], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise LabError(f"{self._where} has not answered within {PATIENCE:.0f} s")
+            data = os.read(self._answers, 1 << 16)
+            if not data:
+                raise LabError(f"{self._where} {self._explain()}")
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        answer = json.loads(line)
+        if "refused" in answer:
+            raise LabError(f"{self._where} {answer['refused']}")
+        return answer[wanted]
+
+    @property
+    def _where(self) -> str:
+        return f"{self.machine.name} ({self.machine.where})"
+
+    def _explain(self) -> str:
+        """What became of a connection that ended before it was open."""
+        assert self._process is not None
+        self._process.wait()
+        said = os.pread(self._stderr, 1 << 16, 0).decode(errors="replace")
+        lines = said.strip().splitlines() or [f"the connection ended with status {self._process.returncode}"]
+        for sign, meaning in SIGNS:
+            if re.search(sign, said):
+                return f"{meaning} [{lines[-1].strip()}]"
+        return f"cannot be used: {lines[-1].strip()}"
+
+    def _forward(self) -> None:
+        """Let a socket here lead to the guard's door to the engine: never a TCP port."""
+        ssh = [
+            "ssh",
+            *build_options(self.machine, self.control),
+            "-O",
+            "forward",
+            "-L",
+            f"{self.docker}:{self.facts['docker']}",
+            self.machine.host,
+        ]
+        done = subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+        if done.returncode:
+            raise LabError(
+                f"{self._where} does not forward unix sockets: AllowStreamLocalForwarding has to be yes there ({done.stderr.strip()})"
+            )
+
+    def begin_close(self) -> None:
+        """Have the guard begin to clear up, without waiting for it. May be repeated."""
+        if self._process is not None and self._questions >= 0:
+            os.close(self._questions)
+            self._questions = -1
+
+    def close(self) -> list[str]:
+        """End what the lab has there; returns a sentence for each thing that stays. May be repeated."""
+        if self._process is None:
+            return []
+        self.begin_close()
+        try:
+            kept = [f"{self.machine.name}: {each}" for each in self._hear("closed")] if self.facts else []
+        except LabError:
+            kept = [f"{self._where} was cut off: its guard removes there what the lab had made, as soon as it notices"]
+        try:
+            self._process.wait(PATIENCE if self.facts else 5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self.disown()
+        return kept
+
+    def disown(self) -> None:
+        """Let go of the machine without closing it: for a forked child, whose parent goes on holding it."""
+        if self._process is not None:
+            for fd in (self._questions, self._answers, self._stderr):
+                if fd >= 0:
+                    os.close(fd)
+            self._process.returncode = self._process.returncode or 0
+            self._process = None

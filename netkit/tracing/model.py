@@ -1,0 +1,259 @@
+"""A trace as frozen values: a command's flows, their packets, each packet's hops, and the rules it met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
+
+from netkit.network.model import Topology
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Ip = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Whence and whither; ports are None for protocols without. An echo's identifier stands in ``identifier``."""
+
+    source: Ip
+    destination: Ip
+    source_port: int | None = None
+    destination_port: int | None = None
+    identifier: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tunnel:
+    """The VXLAN packet around a frame: the addresses of the machines, and the network identifier."""
+
+    source: Ip
+    destination: Ip
+    vni: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule of the packet filter that a packet met.
+
+    ``number`` is its place in its chain (1 is the first; 0 for the chain's policy, -1 for a rule that was gone when rules were listed), ``text`` the rule as
+    iptables-save(8) or nft(8) writes it. ``verdict`` is accept, drop, return, continue, "jump CHAIN" or "goto CHAIN".
+    ``inward`` and ``outward`` are the interfaces as the rule saw them ("" for none yet).
+    """
+
+    node: str
+    namespace: str
+    family: str
+    table: str
+    chain: str
+    number: int
+    text: str
+    verdict: str
+    inward: str = ""
+    outward: str = ""
+    handle: int = field(default=0, compare=False)
+
+    @property
+    def title(self) -> str:
+        """ "rule 2 of chain FORWARD (table filter)"."""
+        what = f"rule {self.number}" if self.number > 0 else "a rule that is gone" if self.number else "the policy"
+        return f"{what} of chain {self.chain} (table {self.table})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """A packet at an interface.
+
+    ``direction`` is in (the kernel received it there) or out (the kernel sent it there). ``time`` is in µs since the
+    command began. ``addresses`` are those it had here; ``before`` those it had before this machine's NAT
+    changed them on the way to this hop, or None if nothing did. ``tunnel`` is set where it went wrapped in VXLAN. ``rules`` are
+    those it met in this namespace after the hop before and before this one (in order, jumps included).
+    ``length`` is the frame's in bytes, ``frame`` what was captured of it, ``stamp`` nanoseconds since 1970 (UTC).
+    """
+
+    node: str
+    namespace: str
+    interface: str
+    direction: str
+    time: float
+    addresses: Addresses
+    ttl: int
+    before: Addresses | None = None
+    tunnel: Tunnel | None = None
+    rules: tuple[Rule, ...] = ()
+    length: int = 0
+    frame: bytes = field(default=b"", repr=False)
+    stamp: int = field(default=0, compare=False)
+
+    @property
+    def place(self) -> str:
+        """ "node1/container web/eth0", as shapes of a figure are named."""
+        return f"{self.node}/{self.namespace}/{self.interface}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    """One packet, recognised at every interface it crossed.
+
+    ``what`` says it in words ("echo request", "SYN", "DNS query app A"); ``protocol`` is icmp, icmpv6, tcp, udp or a
+    number. ``reply`` is whether it goes against the flow's direction. ``addresses`` are those it began with.
+    ``dropped`` is the rule that ended it, ``last`` the rules it met after its last hop. ``error`` is set for an ICMP error:
+    unreachable, port, host, net, prohibited, too-big, ttl. ``mtu`` is that of a "too big", in bytes.
+    """
+
+    protocol: str
+    what: str
+    reply: bool
+    addresses: Addresses
+    hops: tuple[Hop, ...] = ()
+    dropped: Rule | None = None
+    last: tuple[Rule, ...] = ()
+    error: str = ""
+    mtu: int | None = None
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Every rule it met, in order."""
+        return (*(rule for hop in self.hops for rule in hop.rules), *self.last)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """Packets to and fro between two programs; ``addresses`` as its first packet had them at first."""
+
+    protocol: str
+    addresses: Addresses
+    packets: tuple[Packet, ...]
+
+    @property
+    def first(self) -> Packet:
+        """The packet that began it."""
+        return self.packets[0]
+
+    @property
+    def answer(self) -> Packet | None:
+        """The first packet the other way, or None."""
+        return next((packet for packet in self.packets if packet.reply), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Who asked by ARP or NDP for which address on which interface, unanswered."""
+
+    node: str
+    namespace: str
+    interface: str
+    target: Ip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What the command came to: its exit status, and what it wrote."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A hop on a figure: ``points`` lead from the step before to (``x``, ``y``), in the picture's coordinates.
+
+    ``kind`` is start, move, change (addresses were rewritten on the way here), tunnel, dropped, or end. ``about`` is the place
+    ("node1/container web/eth0"), as the picture's shapes have it.
+    """
+
+    number: int
+    title: str
+    detail: str
+    x: float
+    y: float
+    points: tuple[tuple[float, float], ...] = ()
+    kind: str = "move"
+    about: str = ""
+    reply: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What a command sent, and what became of it.
+
+    ``flows`` are those the command caused, in the order in which they began. ``topology`` is the network they
+    crossed. ``lost`` is how many packets were not captured although they passed, ``truncated`` whether the capture ended
+    before the command did, ``late`` whether it began in a namespace only after that had interfaces. ``questions`` are unanswered ones for neighbours. ``notes`` say what else a reader has to know.
+    ``missing`` names the hosts that went away, or came up, meanwhile: what they saw is not known.
+    """
+
+    command: str
+    node: str
+    output: Output
+    topology: Topology = field(repr=False)
+    flows: tuple[Flow, ...] = ()
+    lost: int = 0
+    truncated: bool = False
+    late: bool = False
+    questions: tuple[Question, ...] = ()
+    notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def packets(self) -> tuple[Packet, ...]:
+        """Every packet of every flow."""
+        return tuple(packet for flow in self.flows for packet in flow.packets)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing was lost, cut off or missing."""
+        return not (self.lost or self.truncated or self.late or self.missing)
+
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that the told packets met, in order, each once."""
+        from netkit.tracing.path import calc_told
+
+        return tuple(dict.fromkeys(rule for packet in calc_told(self) for rule in packet.rules))
+
+    def text(self, *, times: bool = False, rules: bool = False) -> str:
+        """The hops as a table, and the verdict; the same for the same network on every run and engine.
+
+        ``times`` adds µs since the command began, ``rules`` each rule as the machine has it.
+        """
+        from netkit.tracing.text import to_text
+
+        return to_text(self, times=times, rules=rules)
+
+    __str__ = text
+
+    @property
+    def verdict(self) -> str:
+        """What became of it, in a sentence or a few."""
+        from netkit.tracing.verdict import tell_verdict
+
+        return tell_verdict(self)
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def draw(self, **options) -> Figure:
+        """The way on the topology's figure; ``options`` as for ``Topology.draw``."""
+        from netkit.tracing.draw import draw
+
+        return draw(self, **options)
+
+    def steps(self, picture) -> tuple[Step, ...]:
+        """The hops as steps on a :class:`netkit.figure.layout.Picture` of :attr:`topology`."""
+        from netkit.tracing.steps import calc_steps
+
+        return calc_steps(self.topology, self, picture)
+
+    def pcapng(self, path: str) -> None:
+        """Write what was captured for Wireshark: one interface for each one crossed, a comment for each hop."""
+        from netkit.tracing.pcapng import write_pcapng
+
+        write_pcapng(self, path)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        from netkit.figure.mime import make_bundle
+
+        return make_bundle(self.text(), self.draw())
