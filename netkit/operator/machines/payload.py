@@ -17,10 +17,9 @@ OLDEST = (3, 9)  # Python on a machine
 WIDTH = 8  # digits of the archive's length, which comes first
 # what is sent: only what is imported there
 MODULES = (
-    *("netkit/__init__.py", "netkit/callable_package.py", "netkit/laboratory/__init__.py", "netkit/laboratory/inside/__init__.py"),
+    *("netkit/__init__.py", "netkit/laboratory/__init__.py", "netkit/laboratory/inside/__init__.py"),
     *("netkit/laboratory/inside/syscalls.py", "netkit/hosts/*.py"),
-    *("netkit/operator/machines/__init__.py", "netkit/operator/machines/inside/*.py"),
-    *("netkit/liveview/__init__.py", "netkit/liveview/watch/*.py", "netkit/tracing/__init__.py", "netkit/tracing/collect/*.py"),
+    *("netkit/operator/__init__.py", "netkit/operator/machines/__init__.py", "netkit/operator/machines/inside/*.py"),
 )
 # reads with read(2) alone: what follows the archive belongs to the module
 BOOTSTRAP = f"""
