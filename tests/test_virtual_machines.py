@@ -102,7 +102,9 @@ def _find_wheels(place: Path) -> Path:
     wheels = place / "wheels"
     download = [sys.executable, "-m", "pip", "download", "-q", "--python-version", "3.11.2", "--only-binary=:all:", "-d", str(wheels)]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extras = [each for names in project["project"]["optional-dependencies"].values() for each in names if not each.startswith("netkit[")]
+    extras = [
+        each for names in project["project"]["optional-dependencies"].values() for each in names if not each.startswith("netkit-workshop[")
+    ]
     wanted = [*project["build-system"]["requires"], "editables", *project["project"]["dependencies"], *extras]
     subprocess.run([*download, *wanted], check=True)
     return wheels
