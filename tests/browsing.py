@@ -29,6 +29,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
+from tests.kernels import wait_for
 from tests.patience import patiently
 from tests.servers import Server, open_server
 
@@ -70,6 +71,16 @@ BEGUN = f"""([index, before]) => {{
     const cell = {PANEL}.content.widgets[index].model;
     return cell.type !== 'code' || cell.executionState === 'running' || (cell.executionCount ?? null) !== before;
 }}"""
+# whether the next key, not counting Control itself, is for the notebook: without the focus it is for the page, and nothing happens
+LISTEN = """() => {
+    window.arrived = false;
+    const hear = event => {
+        if (event.key === 'Control') return;
+        window.arrived = Boolean(event.target.closest('.jp-Notebook'));
+        document.removeEventListener('keydown', hear, true);
+    };
+    document.addEventListener('keydown', hear, true);
+}"""
 CELLS = f"""() => {PANEL}.content.widgets.map(cell => ({{
     kind: cell.model.type,
     source: cell.model.sharedModel.getSource(),
@@ -208,24 +219,21 @@ class NotebookPage:
 
     def start_cell(self, index: int) -> None:
         """Run one cell by the keyboard, and return at once."""
-        self._select(index)
-        before = self.page.evaluate(f"() => {PANEL}.content.activeCell.model.executionCount ?? null")
-        self.page.keyboard.press("Control+Enter")
+        before = self.page.evaluate(f"index => {PANEL}.content.widgets[index].model.executionCount ?? null", index)
+        self._press("Control+Enter", index)
         self.page.wait_for_function(BEGUN, arg=[index, before])
 
     def type_cell(self, source: str, after: int | None = None, run: bool = True) -> Cell:
         """Insert a cell below another (the last), type into it, run it unless told, and return it."""
         above = len(self.cells()) - 1 if after is None else after
-        self._select(above)
-        self.page.keyboard.press("b")
+        self._press("b", above)
         self.page.wait_for_function(f"index => {PANEL}.content.activeCellIndex === index", arg=above + 1)
-        self._fill(source)
+        self._fill(above + 1, source)
         return self.run_cell(above + 1) if run else self.cells()[above + 1]
 
     def replace_cell(self, index: int, source: str) -> None:
         """Type over a cell's source, as a learner who fills in a stub."""
-        self._select(index)
-        self._fill(source)
+        self._fill(index, source)
 
     def interrupt(self) -> None:
         """Interrupt the kernel."""
@@ -276,8 +284,18 @@ class NotebookPage:
             index,
         )
 
-    def _fill(self, source: str) -> None:
-        self.page.keyboard.press("Enter")
+    def _press(self, key: str, index: int) -> None:
+        """Press a key on a cell in command mode; again where the cell had just been drawn anew, which takes the focus from it."""
+        assert wait_for(lambda: self._arrives(key, index)), f"{key} does not get to cell {index} of {self.name}"
+
+    def _arrives(self, key: str, index: int) -> bool:
+        self._select(index)
+        self.page.evaluate(LISTEN)
+        self.page.keyboard.press(key)  # comes back when the page has had it
+        return self.page.evaluate("() => window.arrived")
+
+    def _fill(self, index: int, source: str) -> None:
+        self._press("Enter", index)
         self.page.keyboard.press("Control+A")
         self.page.keyboard.insert_text(source)
         self.page.keyboard.press("Escape")
