@@ -6,25 +6,10 @@ import os
 import re
 from collections import Counter, defaultdict
 
+from netkit.network import model
 from netkit.network.build_engine import build_containers, build_networks
 from netkit.network.firewall import calc_firewall
-from netkit.network.kernel_model import read_address, read_interface, read_ip, read_subnet
-from netkit.network.model import (
-    HOST,
-    Address,
-    Bridge,
-    BridgePort,
-    End,
-    Engine,
-    ForwardingEntry,
-    Interface,
-    Ip,
-    Neighbour,
-    NetworkNamespace,
-    Node,
-    Route,
-    Vxlan,
-)
+from netkit.network.kernel_model import HOST, read_address, read_interface, read_ip, read_subnet
 
 RESOLVER = read_address("127.0.0.11")
 # libnetwork, osl.GenerateKey: twelve characters of "EPOCH-NETWORKID" for an overlay's namespace
@@ -44,13 +29,13 @@ class Places:
         """An interface's name by its number."""
         return self._links.get((inode, index)) if index else None
 
-    def end(self, place: list[int] | None) -> End | None:
+    def end(self, place: list[int] | None) -> model.End | None:
         """An interface's place by its namespace's inode and its number."""
         interface = self.name(*place) if place else None
-        return End(node=self._node, namespace=self.names[place[0]], interface=interface) if place and interface else None
+        return model.End(node=self._node, namespace=self.names[place[0]], interface=interface) if place and interface else None
 
 
-def build_node(name: str, facts: dict, address: Ip | None = None) -> Node:
+def build_node(name: str, facts: dict, address: model.Ip | None = None) -> model.Node:
     """A node that answered, as far as it alone tells.
 
     ``facts`` has what its kernel told (``namespaces``, see :mod:`netkit.hosts.collecting`) and what its engine did
@@ -60,10 +45,10 @@ def build_node(name: str, facts: dict, address: Ip | None = None) -> Node:
     places = Places(name, facts)
     engine = facts["engine"] or {}
     namespaces = tuple(_build_namespace(each, places) for each in facts["namespaces"])
-    return Node(
+    return model.Node(
         name=name,
         address=address,
-        engine=Engine(**{key: engine[key] for key in ("state", "version", "trouble") if key in engine}) if engine else None,
+        engine=model.Engine(**{key: engine[key] for key in ("state", "version", "trouble") if key in engine}) if engine else None,
         namespaces=namespaces,
         networks=build_networks(engine),
         containers=build_containers(engine, name, {namespace.inode: namespace for namespace in namespaces}),
@@ -100,7 +85,7 @@ def _name_other(facts: dict, networks: dict[str, str]) -> str:
     return f"process {facts['command'] or 'unknown'}"
 
 
-def _build_namespace(facts: dict, places: Places) -> NetworkNamespace:
+def _build_namespace(facts: dict, places: Places) -> model.NetworkNamespace:
     inode = facts["inode"]
     addresses = defaultdict(list)
     for index, text in facts["addresses"]:
@@ -114,13 +99,13 @@ def _build_namespace(facts: dict, places: Places) -> NetworkNamespace:
 
     name = places.names[inode]
     word = name.partition(" ")[0]
-    return NetworkNamespace(
+    return model.NetworkNamespace(
         name=name,
         kind=KINDS.get(word, word),
         interfaces=tuple(_build_interface(link, inode, tuple(addresses[link["index"]]), places) for link in facts["links"]),
         routes=tuple(_build_route(row, interface) for row, interface in known(facts["routes"])),
         neighbours=tuple(
-            Neighbour(address=read_address(row["address"]), interface=interface or "", mac=row["mac"], state=row["state"])
+            model.Neighbour(address=read_address(row["address"]), interface=interface or "", mac=row["mac"], state=row["state"])
             for row, interface in known(facts["neighbours"])
         ),
         forwarding=tuple(
@@ -137,23 +122,23 @@ def _build_namespace(facts: dict, places: Places) -> NetworkNamespace:
     )
 
 
-def _build_interface(link: dict, inode: int, addresses: tuple[Address, ...], places: Places) -> Interface:
+def _build_interface(link: dict, inode: int, addresses: tuple[model.Address, ...], places: Places) -> model.Interface:
     plain = ("name", "kind", "mac", "mtu", "up", "state", "macvlan_mode", "vlan", "index")
     vxlan = link.get("vxlan")
-    return Interface(
+    return model.Interface(
         **{key: link[key] for key in plain if key in link},
         addresses=addresses,
         master=places.name(inode, link["master"]),
         peer=places.end(link["peer"]),
         parent=places.end(link["parent"]),
-        vxlan=Vxlan(**vxlan | {"local": read_ip(vxlan["local"]), "group": read_ip(vxlan["group"])}) if vxlan else None,
-        bridge=Bridge(**link["bridge"]) if "bridge" in link else None,
-        port=BridgePort(**link["port"]) if "port" in link else None,
+        vxlan=model.Vxlan(**vxlan | {"local": read_ip(vxlan["local"]), "group": read_ip(vxlan["group"])}) if vxlan else None,
+        bridge=model.Bridge(**link["bridge"]) if "bridge" in link else None,
+        port=model.BridgePort(**link["port"]) if "port" in link else None,
     )
 
 
-def _build_route(row: dict, interface: str | None) -> Route:
-    return Route(
+def _build_route(row: dict, interface: str | None) -> model.Route:
+    return model.Route(
         destination=read_subnet(row["destination"]),
         interface=interface,
         gateway=read_ip(row["gateway"]),
@@ -162,7 +147,7 @@ def _build_route(row: dict, interface: str | None) -> Route:
     )
 
 
-def _build_entry(row: dict, port: str, bridge: str | None) -> ForwardingEntry:
-    return ForwardingEntry(
+def _build_entry(row: dict, port: str, bridge: str | None) -> model.ForwardingEntry:
+    return model.ForwardingEntry(
         mac=row["mac"], port=port, owner=bridge or port, kind=row["kind"], destination=read_ip(row["destination"]), vlan=row["vlan"]
     )

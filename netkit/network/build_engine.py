@@ -4,23 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netkit.network.kernel_model import read_interface, read_ip, read_subnet
-from netkit.network.model import (
-    HOST,
-    Address,
-    Container,
-    End,
-    Endpoint,
-    Interface,
-    Network,
-    NetworkNamespace,
-    PublishedPort,
-    Sandbox,
-    Service,
-    ServicePort,
-    SwarmMember,
-    Task,
-)
+from netkit.network import model
+from netkit.network.kernel_model import HOST, read_interface, read_ip, read_subnet
 
 BRIDGE_NAME = "com.docker.network.bridge.name"
 VXLAN_IDS = "com.docker.network.driver.overlay.vxlanid_list"
@@ -31,16 +16,16 @@ SERVICE_LABEL, TASK_LABEL = "com.docker.swarm.service.name", "com.docker.swarm.t
 WANTED = ("running", "ready")  # the desired states of tasks that are not history
 
 
-def build_networks(engine: dict) -> tuple[Network, ...]:
+def build_networks(engine: dict) -> tuple[model.Network, ...]:
     """The networks that an engine lists."""
     return tuple(map(_build_network, engine.get("networks", ())))
 
 
-def _build_network(body: dict) -> Network:
+def _build_network(body: dict) -> model.Network:
     options = body.get("Options") or {}
     config = (body.get("IPAM") or {}).get("Config") or []
     ids = options.get(VXLAN_IDS, "").split(",")[0]
-    return Network(
+    return model.Network(
         name=body["Name"],
         driver=body["Driver"],
         scope=body["Scope"],
@@ -58,7 +43,7 @@ def _build_network(body: dict) -> Network:
     )
 
 
-def build_containers(engine: dict, node: str, namespaces: dict[int, NetworkNamespace]) -> tuple[Container, ...]:
+def build_containers(engine: dict, node: str, namespaces: dict[int, model.NetworkNamespace]) -> tuple[model.Container, ...]:
     """The containers that an engine lists, each with what the kernel of its node has of it, by the namespaces' inodes."""
     bodies = engine.get("containers", ())
     titles = {each["Id"]: each["Name"].lstrip("/") for each in bodies}
@@ -70,11 +55,11 @@ def build_containers(engine: dict, node: str, namespaces: dict[int, NetworkNames
 def _build_container(
     body: dict,
     node: str,
-    namespace: NetworkNamespace | None,
-    host: NetworkNamespace | None,
+    namespace: model.NetworkNamespace | None,
+    host: model.NetworkNamespace | None,
     titles: dict[str, str],
     drivers: dict[str, str],
-) -> Container:
+) -> model.Container:
     settings, labels = body["NetworkSettings"], body["Config"].get("Labels") or {}
     name, state, mode = titles[body["Id"]], body["State"]["Status"], body["HostConfig"].get("NetworkMode") or "default"
     namespace = namespace if state in RUNNING else None
@@ -82,12 +67,12 @@ def _build_container(
     endpoints = [_build_endpoint(network, each, body, node, namespace) for network, each in joined.items()]
     if namespace and host and GATEWAY_BRIDGE not in joined and not mode.startswith(("container:", HOST)):
         endpoints += _find_gateway_endpoints(node, namespace, host)
-    return Container(
+    return model.Container(
         name=name,
         state=state,
         mode=_calc_mode(mode, joined, titles, drivers),
         image=body["Config"].get("Image") or "",
-        sandbox=Sandbox(namespace=namespace.name, key=settings.get("SandboxKey") or "", id=settings.get("SandboxID") or "")
+        sandbox=model.Sandbox(namespace=namespace.name, key=settings.get("SandboxKey") or "", id=settings.get("SandboxID") or "")
         if namespace
         else None,
         endpoints=tuple(endpoints),
@@ -119,16 +104,16 @@ def _calc_task_name(label: str | None, node: str) -> str | None:
     return f"{service}.{slot if slot.isdecimal() else node}"
 
 
-def _build_endpoint(network: str, body: dict, container: dict, node: str, namespace: NetworkNamespace | None) -> Endpoint:
+def _build_endpoint(network: str, body: dict, container: dict, node: str, namespace: model.NetworkNamespace | None) -> model.Endpoint:
     name, id = container["Name"].lstrip("/"), container["Id"]  # which are no further names of it
     kinds = (("IPAddress", "IPPrefixLen"), ("GlobalIPv6Address", "GlobalIPv6PrefixLen"))
     addresses = tuple(read_interface(f"{body[address]}/{body[length]}") for address, length in kinds if body.get(address))
     mac = body.get("MacAddress", "")
     interface = _find_interface(namespace, addresses, mac) if namespace else None
     known = {*(body.get("Aliases") or ()), *(body.get("DNSNames") or ())}
-    return Endpoint(
+    return model.Endpoint(
         network=network,
-        interface=End(node=node, namespace=namespace.name, interface=interface.name) if namespace and interface else None,
+        interface=model.End(node=node, namespace=namespace.name, interface=interface.name) if namespace and interface else None,
         addresses=addresses,
         gateway=read_ip(body.get("Gateway")),
         mac=mac,
@@ -137,20 +122,20 @@ def _build_endpoint(network: str, body: dict, container: dict, node: str, namesp
     )
 
 
-def _find_interface(namespace: NetworkNamespace, addresses: tuple[Address, ...], mac: str) -> Interface | None:
+def _find_interface(namespace: model.NetworkNamespace, addresses: tuple[model.Address, ...], mac: str) -> model.Interface | None:
     """The interface of an endpoint: the one with its address, else (a learner may have taken that away) its MAC."""
     wanted = {address.ip for address in addresses}
     by_address = (each for each in namespace.interfaces if any(address.ip in wanted for address in each.addresses))
     return next(by_address, None) or next((each for each in namespace.interfaces if mac and each.mac == mac), None)
 
 
-def _find_gateway_endpoints(node: str, namespace: NetworkNamespace, host: NetworkNamespace) -> list[Endpoint]:
+def _find_gateway_endpoints(node: str, namespace: model.NetworkNamespace, host: model.NetworkNamespace) -> list[model.Endpoint]:
     """The endpoint in docker_gwbridge that the engine adds to containers of overlays, and does not list with them."""
     ports = {interface.name for interface in host.interfaces if interface.master == GATEWAY_BRIDGE}
     return [
-        Endpoint(
+        model.Endpoint(
             network=GATEWAY_BRIDGE,
-            interface=End(node=node, namespace=namespace.name, interface=interface.name),
+            interface=model.End(node=node, namespace=namespace.name, interface=interface.name),
             addresses=tuple(address for address in interface.addresses if not address.is_link_local),
             mac=interface.mac,
         )
@@ -159,19 +144,19 @@ def _find_gateway_endpoints(node: str, namespace: NetworkNamespace, host: Networ
     ]
 
 
-def _build_ports(ports: dict) -> Iterator[PublishedPort]:
+def _build_ports(ports: dict) -> Iterator[model.PublishedPort]:
     for key, bindings in ports.items():
         target, _, protocol = key.partition("/")
         for each in bindings or ():
-            yield PublishedPort(
+            yield model.PublishedPort(
                 protocol=protocol, address=read_ip(each.get("HostIp")), port=int(each.get("HostPort") or 0), target=int(target)
             )
 
 
-def build_members(engine: dict) -> dict[str, SwarmMember]:
+def build_members(engine: dict) -> dict[str, model.SwarmMember]:
     """A swarm's members as its manager lists them, by host name."""
     return {
-        each["Description"]["Hostname"]: SwarmMember(
+        each["Description"]["Hostname"]: model.SwarmMember(
             role=each["Spec"]["Role"],
             leader=bool((each.get("ManagerStatus") or {}).get("Leader")),
             state=each["Status"]["State"],
@@ -182,18 +167,18 @@ def build_members(engine: dict) -> dict[str, SwarmMember]:
     }
 
 
-def build_services(engine: dict) -> tuple[Service, ...]:
+def build_services(engine: dict) -> tuple[model.Service, ...]:
     """A swarm's services with their tasks, as a manager lists them."""
     networks = {each["Id"]: each["Name"] for each in engine["networks"]}
     hosts = {each["ID"]: each["Description"]["Hostname"] for each in engine["members"]}
     return tuple(_build_service(each, engine["tasks"], networks, hosts) for each in engine["services"])
 
 
-def _build_service(body: dict, tasks: list[dict], networks: dict[str, str], hosts: dict[str, str]) -> Service:
+def _build_service(body: dict, tasks: list[dict], networks: dict[str, str], hosts: dict[str, str]) -> model.Service:
     spec, endpoint = body["Spec"], body.get("Endpoint") or {}
     wanted = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or ()
     vips = [each for each in endpoint.get("VirtualIPs") or () if each.get("Addr")]
-    return Service(
+    return model.Service(
         name=spec["Name"],
         mode=next(iter(spec["Mode"])).lower(),
         replicas=(spec["Mode"].get("Replicated") or {}).get("Replicas"),
@@ -201,7 +186,7 @@ def _build_service(body: dict, tasks: list[dict], networks: dict[str, str], host
         networks=tuple(networks.get(each["Target"], each["Target"]) for each in wanted),
         vips=tuple((networks.get(each["NetworkID"], each["NetworkID"]), read_interface(each["Addr"])) for each in vips),
         ports=tuple(
-            ServicePort(
+            model.ServicePort(
                 protocol=each["Protocol"],
                 port=each.get("PublishedPort", 0),
                 target=each["TargetPort"],
@@ -218,9 +203,9 @@ def _build_service(body: dict, tasks: list[dict], networks: dict[str, str], host
     )
 
 
-def _build_task(body: dict, service: str, node: str) -> Task:
+def _build_task(body: dict, service: str, node: str) -> model.Task:
     status = body.get("Status") or {}
-    return Task(
+    return model.Task(
         name=f"{service}.{body.get('Slot') or node}",
         node=node,
         state=status.get("State", "new"),

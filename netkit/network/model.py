@@ -17,74 +17,10 @@ from typing import Self
 
 from netkit.network import serial
 from netkit.network.canon import calc_canonical
-from netkit.network.engine_model import (
-    Container,
-    Endpoint,
-    Engine,
-    Lan,
-    Network,
-    Node,
-    PublishedPort,
-    Sandbox,
-    Service,
-    ServicePort,
-    SwarmMember,
-    Task,
-)
-from netkit.network.kernel_model import (
-    HOST,
-    Address,
-    Bridge,
-    BridgePort,
-    End,
-    Firewall,
-    ForwardingEntry,
-    Interface,
-    Ip,
-    Masquerade,
-    Neighbour,
-    NetworkNamespace,
-    Policy,
-    PortForward,
-    Route,
-    Subnet,
-    Vxlan,
-    by_name,
-    sort,
-)
-
-__all__ = [
-    "HOST",
-    "Address",
-    "Bridge",
-    "BridgePort",
-    "Container",
-    "End",
-    "Endpoint",
-    "Engine",
-    "Firewall",
-    "ForwardingEntry",
-    "Interface",
-    "Ip",
-    "Lan",
-    "Masquerade",
-    "Neighbour",
-    "Network",
-    "NetworkNamespace",
-    "Node",
-    "Policy",
-    "PortForward",
-    "PublishedPort",
-    "Route",
-    "Sandbox",
-    "Service",
-    "ServicePort",
-    "Subnet",
-    "SwarmMember",
-    "Task",
-    "Topology",
-    "Vxlan",
-]
+from netkit.network.engine_model import *  # noqa: F403 (whoever uses the model imports its parts from here)
+from netkit.network.engine_model import Lan, Node, Service
+from netkit.network.kernel_model import *  # noqa: F403
+from netkit.network.kernel_model import End, Interface, NetworkNamespace, by_name, sort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
