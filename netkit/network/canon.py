@@ -14,17 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from netkit.network.engine_model import Container, Network, Node
-from netkit.network.kernel_model import (
-    HOST,
-    End,
-    Firewall,
-    ForwardingEntry,
-    Interface,
-    Masquerade,
-    Neighbour,
-    NetworkNamespace,
-    Route,
-)
+from netkit.network.kernel_model import HOST, End, Firewall, ForwardingEntry, Interface, Masquerade, Neighbour, NetworkNamespace, Route
 
 if TYPE_CHECKING:
     from netkit.network.model import Topology

@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.client import RemoteDisconnected
 
 from netkit.errors import LabError
 from netkit.hosts.ask import ask_collector
@@ -21,6 +22,7 @@ from netkit.network.topology import Topology
 UP = ("ready", "reachable", "failed", "stopped")  # a host whose engine has ended can still be looked at
 SILENT = "silent"  # in the trouble of an engine that was waited for in vain
 WHY = {"idle": "not started yet", "starting": "just starting", "down": "switched off"}
+SOCKET = "/var/run/docker.sock"  # an engine's own on its host
 PATIENCE = 10.0  # seconds for an engine to say the next word
 
 
@@ -116,7 +118,7 @@ def read_engine(url: str) -> dict:
                     found["containers"].append(client.inspect_container(each["Id"]))
             return found | _read_swarm(client)
     except (docker.errors.DockerException, requests.RequestException, OSError, ValueError, KeyError) as error:
-        return {"state": "down", "trouble": _explain(error, url.removeprefix("unix://"))}
+        return {"state": "down", "trouble": _explain(error)}
 
 
 def _read_swarm(client) -> dict:
@@ -129,17 +131,18 @@ def _read_swarm(client) -> dict:
         return {"role": "worker" if "worker nodes can't" in str(error.explanation).lower() else ""}
 
 
-def _explain(error: BaseException, path: str) -> str:
+def _explain(error: BaseException) -> str:
     """Why an engine could not be read, from the first of what led to the error."""
     causes = list(_find_causes(error))
-    for kind, why in (
-        (FileNotFoundError, f"there is no engine: {path} does not exist"),
-        (ConnectionRefusedError, "the engine is not running: its socket is there, but nobody answers"),
+    for kinds, why in (
+        (FileNotFoundError, f"there is no engine: {SOCKET} does not exist"),
+        # an ssh connection takes a call and hangs up where nobody answers
+        ((ConnectionRefusedError, RemoteDisconnected), "the engine is not running: its socket is there, but nobody answers"),
         (TimeoutError, f"the engine has been {SILENT} for {PATIENCE:.0f} s"),
     ):
-        if any(isinstance(each, kind) for each in causes):
+        if any(isinstance(each, kinds) for each in causes):
             return why
-    return f"the engine's answer broke off ({causes[-1]})"
+    return f"the engine's answer broke off ({str(causes[-1]).strip()})"
 
 
 def _find_causes(error: BaseException | None) -> Iterator[BaseException]:
