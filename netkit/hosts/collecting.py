@@ -25,7 +25,7 @@ from netkit.laboratory.inside.syscalls import NEWNET, set_process_name, setns
 ATTEMPTS = 8
 # seconds in which a namespace that is held by nothing but the exit of its last user is gone; one that
 # outlasts them is elsewhere
-PAUSES = (0.002, 0.005, 0.01, 0.02, 0.04, 0)
+PAUSES = (0.002, 0.005, 0.01, 0.02, 0.04)
 RESOLVERS = (b"0B00007F:", b"7F00000B:")  # 127.0.0.11 as /proc/net/udp writes it on little-endian and on big-endian machines
 
 Place = tuple[int, int]  # a namespace's inode, an interface's number
@@ -130,17 +130,22 @@ class Collection:
                 self._open[inode].read_facts()
         self._peers = self._find_peers()  # with what the last look has found
         for pause in PAUSES:
-            for namespace, link in self._find_loose_ends():
-                if link["nsid"] is None or not namespace.tables.is_alive(link["nsid"]):
-                    del namespace.links[link["index"]]  # going down together with the namespace of its other end
+            self._drop_dead_ends()
             if not self._find_doubtful_ends():
                 break
             time.sleep(pause)
             self.read()
             self._peers = self._find_peers()
+        self._drop_dead_ends()
         while misfits := self._find_misfits():  # each one dropped may leave another without its other end
             for (inode, index), _ in misfits:
                 del self._open[inode].links[index]
+
+    def _drop_dead_ends(self) -> None:
+        """Let go of ends that are going down together with the namespace of their other end."""
+        for namespace, link in self._find_loose_ends():
+            if link["nsid"] is None or not namespace.tables.is_alive(link["nsid"]):
+                del namespace.links[link["index"]]
 
     def _find_loose_ends(self) -> list[tuple[Namespace, dict]]:
         """Veth ends whose other end is in no namespace that was read."""
