@@ -19,7 +19,7 @@ _WHERE = {
     "read_packet": "netkit.packets.pcap:read_packet",
     "read_measurements": "netkit.measurements:read_measurements",
     "open_lab": "netkit.laboratory.lab:open_lab",
-    "Topology": "netkit.network.model:Topology",
+    "Topology": "netkit.network.topology:Topology",
     **dict.fromkeys(("NetkitError", "LabError", "EngineError", "CommandError"), "netkit.errors:"),
 }
 

@@ -33,9 +33,9 @@ from netkit.network.model import (
     ServicePort,
     SwarmMember,
     Task,
-    Topology,
     Vxlan,
 )
+from netkit.network.topology import Topology
 from tests.variations import NAMES, draw_digits, draw_mac, mutate, shuffle
 
 __all__ = ["mutate", "random_topology", "shuffle"]

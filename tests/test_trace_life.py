@@ -14,7 +14,7 @@ from netkit.errors import LabError
 from netkit.figure.fonts import measure
 from netkit.hosts.newcomers import Newcomers
 from netkit.laboratory.lab import open_lab
-from netkit.network.model import Topology
+from netkit.network.topology import Topology
 from netkit.tracing.build import build_trace
 from netkit.tracing.draw import calc_picture
 from netkit.tracing.model import Output

@@ -18,7 +18,7 @@ import pytest
 from netkit.errors import NetkitError
 from netkit.figure.fonts import measure
 from netkit.figure.layout import calc_layout
-from netkit.network.model import Topology
+from netkit.network.topology import Topology
 from netkit.tracing.build import build_trace
 from netkit.tracing.draw import calc_picture
 from netkit.tracing.model import Output, Trace

@@ -31,9 +31,9 @@ from netkit.network.model import (
     ServicePort,
     SwarmMember,
     Task,
-    Topology,
     Vxlan,
 )
+from netkit.network.topology import Topology
 
 LAN = Lan(subnet=ipaddress.ip_network("192.168.59.0/24"))
 DOCKER0 = ("bridge", "docker0", "172.17.0.0/16")

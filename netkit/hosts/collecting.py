@@ -1,4 +1,8 @@
-"""One machine's network as JSON on standard output: run on that machine, as its root.
+"""All network namespaces of a machine as JSON on standard output: run on that machine, as its root.
+
+The kernel offers no snapshot over several tables, let alone namespaces. So each is read, then what
+belongs together is compared: a veth end whose other end does not name it in return was read while the
+pair came, went or moved. Both sides are then read again; what still does not fit has vanished.
 
 Starting Python takes longer than reading a small machine, so one process serves many captures.
 """
@@ -11,51 +15,222 @@ import json
 import os
 import resource
 import sys
-import threading
+import time
 
-from netkit.hosts.engine import SOCKET, read_engine
-from netkit.hosts.namespaces import read_inode
-from netkit.hosts.stacks import Stacks
-from netkit.laboratory.inside.syscalls import set_process_name
+from netkit.hosts.namespaces import Found, find_namespaces, read_command
+from netkit.hosts.netlink import Tables
+from netkit.hosts.rules import Listing
+from netkit.laboratory.inside.syscalls import NEWNET, set_process_name, setns
+
+ATTEMPTS = 8
+# seconds in which a namespace that is held by nothing but the exit of its last user is gone; one that
+# outlasts them is elsewhere
+PAUSES = (0.002, 0.005, 0.01, 0.02, 0.04)
+RESOLVERS = (b"0B00007F:", b"7F00000B:")  # 127.0.0.11 as /proc/net/udp writes it on little-endian and on big-endian machines
+
+Place = tuple[int, int]  # a namespace's inode, an interface's number
 
 
 def main() -> None:
-    """Print one line of JSON for each line read, until there is no more; without "--serve", one in all.
-
-    The last argument may be the engine's socket; "-" is for a machine without an engine.
-    """
-    words = [word for word in sys.argv[1:] if word != "--serve"]
-    engine_socket = words[0] if words else SOCKET
-    gc.disable()  # what a capture makes is freed when it is let go
+    """Print one line of JSON for each line read, until there is no more."""
+    gc.disable()
+    gc.freeze()
     if os.geteuid() != 0:
         sys.exit("reading network namespaces needs root there: log in as root, or set sudo = true in the inventory")
-    _raise_limit()
-    set_process_name("netkit-collect")
-    for _ in sys.stdin if "--serve" in sys.argv else ("",):
-        sys.stdout.write(json.dumps(collect(engine_socket), separators=(",", ":")) + "\n")
-        sys.stdout.flush()
-
-
-def collect(engine_socket: str) -> dict:
-    """Read kernel and engine side by side, then whatever has appeared between the two."""
-    engine: dict = {}
-    asking = threading.Thread(target=lambda: engine.update(read_engine(engine_socket)))
-    if engine_socket != "-":
-        asking.start()
-    with contextlib.closing(Stacks()) as stacks:
-        stacks.read()
-        if engine_socket != "-":
-            asking.join()
-        containers = engine.get("containers", ())
-        for container in containers:
-            container["inode"] = read_inode(container["pid"]) if container["pid"] else 0
-        if any(container["inode"] and container["inode"] not in stacks for container in containers):
-            stacks.read()
-        stacks.fit()
-        return {"engine": engine or None, "namespaces": stacks.to_json()}
-
-
-def _raise_limit() -> None:
-    """Two descriptors per namespace: as many as may be had."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two descriptors per namespace: as many as may be had
+    set_process_name("netkit-collect")
+    for _ in sys.stdin:
+        with contextlib.closing(Collection()) as collection:
+            collection.read()
+            collection.fit()
+            sys.stdout.write(json.dumps(collection.to_json(), separators=(",", ":")) + "\n")
+        sys.stdout.flush()
+        del collection
+        gc.collect()  # pyroute2's messages hold each other; nobody waits now
+
+
+class Namespace:
+    """One namespace, open: its socket and its descriptor keep it reachable until all is read."""
+
+    def __init__(self, found: Found, fd: int) -> None:
+        self.found, self.fd, self.tables = found, fd, Tables()
+        self.read_links()
+        self.facts = {"resolver": _has_resolver(), "forwards": _read("/proc/sys/net/ipv4/ip_forward").strip() == b"1"}
+        self.read_facts()
+        self.listing = Listing() if _may_have_rules(found) else None
+
+    def read_links(self) -> None:
+        """Read the interfaces; the thread may be anywhere."""
+        self.links = {link["index"]: link for link in self.tables.read_links()}
+
+    def read_facts(self) -> None:
+        """Read the tables beside the interfaces."""
+        has_forwarding = any(link["kind"] in ("bridge", "vxlan") for link in self.links.values())
+        self.facts |= {
+            "addresses": self.tables.read_addresses(),
+            "routes": self.tables.read_routes(),
+            "neighbours": self.tables.read_neighbours(),
+            "forwarding": self.tables.read_forwarding() if has_forwarding else [],
+        }
+
+    def has_address(self, index: int) -> bool:
+        """Whether one was given to this interface: link-local ones come by themselves."""
+        return any(index == each and not text.startswith("fe80:") for each, text in self.facts["addresses"])
+
+
+class Collection:
+    """The namespaces of this machine: :meth:`read` them, then :meth:`fit` them together."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Namespace] = {}
+        self._own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._peers: dict[Place, Place] = {}
+
+    def close(self) -> None:
+        """Let go of all namespaces: one that is held cannot end."""
+        for namespace in self._open.values():
+            namespace.tables.close()
+            os.close(namespace.fd)
+        os.close(self._own)
+
+    def read(self) -> None:
+        """Read every namespace there is, and not read yet."""
+        for inode, found in find_namespaces().items():
+            if inode in self._open:
+                self._open[inode].found = found
+            else:
+                with contextlib.suppress(OSError):  # it has vanished since it was found
+                    self._read_one(found)
+        setns(self._own, NEWNET)
+
+    def _read_one(self, found: Found) -> None:
+        fd = os.open(found.opener, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if os.fstat(fd).st_ino != found.inode:
+                raise ProcessLookupError("another process has this number by now")
+            setns(fd, NEWNET)
+            self._open[found.inode] = Namespace(found, fd)
+        except OSError:
+            os.close(fd)
+            raise
+
+    def fit(self) -> None:
+        """Find each veth end's other end, reading again what does not fit; drop what never does."""
+        for _ in range(ATTEMPTS):
+            self._peers = self._find_peers()
+            known = len(self._open)
+            if self._find_doubtful_ends():
+                self.read()  # a namespace may have been made since
+            doubtful = {inode for pair in self._find_misfits() for inode, _ in pair}
+            if not doubtful and len(self._open) == known:
+                break
+            for inode in doubtful:
+                self._open[inode].read_links()
+                self._open[inode].read_facts()
+        self._peers = self._find_peers()  # with what the last look has found
+        for pause in PAUSES:
+            self._drop_dead_ends()
+            if not self._find_doubtful_ends():
+                break
+            time.sleep(pause)
+            self.read()
+            self._peers = self._find_peers()
+        self._drop_dead_ends()
+        while misfits := self._find_misfits():  # each one dropped may leave another without its other end
+            for (inode, index), _ in misfits:
+                del self._open[inode].links[index]
+
+    def _drop_dead_ends(self) -> None:
+        """Let go of ends that are going down together with the namespace of their other end."""
+        for namespace, link in self._find_loose_ends():
+            if link["nsid"] is None or not namespace.tables.is_alive(link["nsid"]):
+                del namespace.links[link["index"]]
+
+    def _find_loose_ends(self) -> list[tuple[Namespace, dict]]:
+        """Veth ends whose other end is in no namespace that was read."""
+        return [
+            (namespace, link)
+            for inode, namespace in self._open.items()
+            for index, link in namespace.links.items()
+            if link["kind"] == "veth" and (inode, index) not in self._peers
+        ]
+
+    def _find_doubtful_ends(self) -> list[tuple[Namespace, dict]]:
+        """Loose ends that may be on their way in or out: a cable that carries an address is in use."""
+        return [(namespace, link) for namespace, link in self._find_loose_ends() if not namespace.has_address(link["index"])]
+
+    def _read_numbers(self, namespace: Namespace) -> dict[int, int]:
+        """Inodes by the numbers under which a namespace knows the others."""
+        numbers = namespace.tables.read_namespace_ids([other.fd for other in self._open.values()])
+        return {numbers[place]: inode for place, inode in enumerate(self._open) if numbers[place] >= 0}
+
+    def _find_peers(self) -> dict[Place, Place]:
+        """Other ends, asked for where most veths are first: each answer tells both directions."""
+        peers: dict[Place, Place] = {}
+        for inode, namespace in sorted(self._open.items(), key=lambda item: -len(item[1].links)):
+            ends = [link for link in namespace.links.values() if link["kind"] == "veth" and (inode, link["index"]) not in peers]
+            numbers = self._read_numbers(namespace) if any(link["nsid"] is not None for link in ends) else {}
+            for link in ends:
+                other = inode if link["nsid"] is None else numbers.get(link["nsid"])
+                if other is not None:
+                    peers[inode, link["index"]] = (other, link["link"])
+                    peers[other, link["link"]] = (inode, link["index"])
+        return peers
+
+    def _find_misfits(self) -> list[tuple[Place, Place]]:
+        """Pairs of which an end is missing, or does not name the other in return."""
+        return [(end, other) for end, other in self._peers.items() if end[1] in self._open[end[0]].links and not self._is_pair(end, other)]
+
+    def _is_pair(self, end: Place, other: Place) -> bool:
+        link = self._open[other[0]].links.get(other[1])
+        return link is not None and link["kind"] == "veth" and link["link"] == end[1] and self._peers.get(other) == end
+
+    def to_json(self) -> list[dict]:
+        """Everything that was read, namespace by namespace, the own one first."""
+        return [
+            {
+                "inode": inode,
+                "paths": namespace.found.paths,
+                "pids": namespace.found.pids,
+                "command": read_command(namespace.found.pids[0]) if namespace.found.pids else "",
+                "links": [
+                    link | {"peer": self._peers.get((inode, index)), "parent": self._find_parent(inode, namespace, link)}
+                    for index, link in namespace.links.items()
+                ],
+                "rules": namespace.listing.read() if namespace.listing else [],
+                **namespace.facts,
+            }
+            for inode, namespace in self._open.items()
+        ]
+
+    def _find_parent(self, inode: int, namespace: Namespace, link: dict) -> Place | None:
+        """What a device sits on, or a VTEP sends through."""
+        index = link.get("lower", link["link"])
+        if not index or link["kind"] not in ("macvlan", "ipvlan", "vlan", "vxlan"):
+            return None
+        other = inode if link["nsid"] is None else self._read_numbers(namespace).get(link["nsid"])
+        return (other, index) if other == inode or (other and index in self._open[other].links) else None
+
+
+def _may_have_rules(found: Found) -> bool:
+    """Whether to list rules: a container's own are the engine's for its DNS server, and listing costs 5 ms each."""
+    names = [os.path.basename(path) for path in found.paths if "/docker/netns/" in path]
+    return not names or any(name in ("default", "ingress_sbox") or name.startswith("lb_") for name in names)
+
+
+def _has_resolver() -> bool:
+    """Whether somebody serves 127.0.0.11 in the namespace of the thread: the engine's embedded DNS server."""
+    if b"UDP: inuse 0" in _read("/proc/thread-self/net/sockstat"):
+        return False  # the list of sockets is found by a walk over a table of the whole machine: 0.1 ms
+    text = _read("/proc/thread-self/net/udp")
+    return any(resolver in text for resolver in RESOLVERS)
+
+
+def _read(path: str) -> bytes:
+    """A short file of the kernel's, or nothing."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
+        return b""

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from netkit.laboratory.inside.syscalls import Inotify
 
+SOCKET = "/var/run/docker.sock"
 KINDS = ("container", "network", "service", "node", "daemon")
 IDLE = ("exec_", "top", "attach", "resize", "export", "copy", "health_status")  # what changes no network
 REQUEST = f"GET /events?filters={quote(json.dumps({'type': KINDS}))} HTTP/1.1\r\nHost: docker\r\n\r\n".encode()

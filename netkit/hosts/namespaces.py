@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 
@@ -32,18 +33,11 @@ def find_namespaces(proc: str = "/proc") -> dict[int, Found]:
             continue
         found.setdefault(inode, Found(inode, path)).paths.append(path)
     for pid in sorted(int(name) for name in os.listdir(proc) if name.isdecimal()):
-        inode = read_inode(pid, proc)
-        if inode and inode not in hidden:
-            found.setdefault(inode, Found(inode, f"{proc}/{pid}/ns/net")).pids.append(pid)
+        with contextlib.suppress(OSError):  # it has gone
+            inode = int(os.readlink(f"{proc}/{pid}/ns/net")[len("net:[") : -1])
+            if inode not in hidden:
+                found.setdefault(inode, Found(inode, f"{proc}/{pid}/ns/net")).pids.append(pid)
     return found
-
-
-def read_inode(pid: int, proc: str = "/proc") -> int:
-    """The inode of a process's network namespace, or 0 if it has gone."""
-    try:
-        return int(os.readlink(f"{proc}/{pid}/ns/net")[5:-1])
-    except OSError:
-        return 0
 
 
 def read_command(pid: int, proc: str = "/proc") -> str:
@@ -59,8 +53,7 @@ def _read_mounted(proc: str) -> list[tuple[int, str]]:
     """Inode and path of every mounted namespace file (proc_pid_mountinfo(5))."""
     with open(f"{proc}/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         lines = [line.split(" ", 5) for line in file if " net:[" in line]
-    roots = ((_MOUNTED.match(fields[3]), _unescape(fields[4])) for fields in lines)
-    return [(int(match[1]), path) for match, path in roots if match]
+    return [(int(match[1]), _unescape(fields[4])) for fields in lines if (match := _MOUNTED.match(fields[3]))]
 
 
 def _unescape(path: str) -> str:

@@ -1,54 +1,41 @@
-"""Tables of one network namespace, read from the kernel through rtnetlink(7).
+"""Tables of one network namespace, read from the kernel through rtnetlink(7) and decoded by pyroute2.
 
-Only what a topology needs is decoded, straight from the bytes. A general library decodes every
-attribute of every message into objects: 0.5 ms for each link, where this takes some 20 µs, and a
-machine with a hundred containers has three hundred links (``benchmarks/topology.py``).
-
-Numbers are those of the kernel's <linux/rtnetlink.h>, if_link.h, if_addr.h, neighbour.h, net_namespace.h.
+pyroute2's message classes are used on a plain socket: its own sockets bring an event loop each, which costs 3 ms
+for every namespace, where all tables of a container's namespace are decoded within one.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
-import sys
 from collections.abc import Iterator
 
-RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETNSID = 18, 22, 26, 30, 90
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x1, 0x300, 0x10
-NLA_TYPE = 0x3FFF
-RTEXT_FILTER_SKIP_STATS = 0x8
-AF_BRIDGE = 7
-ARPHRD_LOOPBACK = 772
-IFF_UP = 0x1
-RT_TABLE_LOCAL = 255
-RTM_F_CLONED = 0x200
-NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT = 0x20, 0x01, 0x40, 0x80
-NTF_SELF = 0x02
-NETNSA_NSID, NETNSA_FD = 1, 3
+from pyroute2.netlink import NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, nlmsg, nlmsgerr, rtnl
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import IFF_UP, ifinfmsg
+from pyroute2.netlink.rtnl.ndmsg import NTF_SELF, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT, NUD_VALUES, ndmsg
+from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-OPERSTATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
+Attributes = dict[int, bytes]
+CLASSES = {
+    rtnl.RTM_NEWLINK: ifinfmsg,
+    rtnl.RTM_NEWADDR: ifaddrmsg,
+    rtnl.RTM_NEWROUTE: rtmsg,
+    rtnl.RTM_NEWNEIGH: ndmsg,
+    rtnl.RTM_NEWNSID: nsidmsg,
+    NLMSG_ERROR: nlmsgerr,
+}
+# of the kernel's <linux/if_arp.h>, <linux/rtnetlink.h>, <linux/if_bridge.h>
+ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
+RTEXT_FILTER_SKIP_STATS = 0x8
+RT_TABLE_LOCAL, RTM_F_CLONED = 255, 0x200
+NETNSA_NSID_NOT_ASSIGNED = 0xFFFFFFFF
 PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
-MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
-ROUTE_KINDS = {1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
-ROUTE_KINDS |= {9: "throw", 10: "nat"}
-SCOPES = {0: "universe", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
-NEIGHBOUR_STATES = {1: "incomplete", 2: "reachable", 4: "stale", 8: "delay", 16: "probe", 32: "failed", 64: "noarp", 128: "permanent"}
 
 PATIENCE = 10  # seconds for the kernel to answer
 BUFFER = bytearray(1 << 17)  # more than the kernel writes at once (netlink_recvmsg: 32 kB, or one message)
-
-_HEADER = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
-_U32 = struct.Struct("=I")
-_LINK = struct.Struct("=BxHiII")
-_ADDRESS = struct.Struct("=BBBBI")
-_ROUTE = struct.Struct("=BBBBBBBBI")
-_NEIGHBOUR = struct.Struct("=BxxxiHBB")
-_NEXTHOP = struct.Struct("=HBBi")
-
-Attributes = dict[int, bytes]
 
 
 class Tables:
@@ -64,27 +51,26 @@ class Tables:
 
     def read_links(self) -> list[dict]:
         """The interfaces: what ip-link(8) prints, with numbers for master, peer and parent."""
-        body = _LINK.pack(0, 0, 0, 0, 0) + pack_attribute(29, _U32.pack(RTEXT_FILTER_SKIP_STATS))
-        return [_decode_link(data) for data in self._dump(RTM_GETLINK, body)]
+        return [_tell_link(link) for link in self._dump(rtnl.RTM_GETLINK, ifinfmsg(), IFLA_EXT_MASK=RTEXT_FILTER_SKIP_STATS)]
 
     def read_addresses(self) -> list[tuple[int, str]]:
-        """Pairs of interface number and address with prefix."""
-        return [_decode_address(data) for data in self._dump(RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0))]
+        """Pairs of interface number and address with prefix: the own one where there is also the peer's."""
+        rows = self._dump(rtnl.RTM_GETADDR, ifaddrmsg())
+        return [(row["index"], f"{row.get_attr('IFA_LOCAL') or row.get_attr('IFA_ADDRESS')}/{row['prefixlen']}") for row in rows]
 
     def read_routes(self) -> list[dict]:
         """The routes of all tables but "local", whose routes follow from the addresses."""
-        found = self._dump(RTM_GETROUTE, _ROUTE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0))
-        return [route for data in found for route in _decode_route(data)]
+        rows = self._dump(rtnl.RTM_GETROUTE, rtmsg())
+        return [each for row in rows if row["table"] != RT_TABLE_LOCAL and not row["flags"] & RTM_F_CLONED for each in _tell_route(row)]
 
     def read_neighbours(self) -> list[dict]:
         """ARP and NDP entries, without those of links that need none."""
-        found = self._dump(RTM_GETNEIGH, _NEIGHBOUR.pack(0, 0, 0, 0, 0))
-        return [row for row in map(_decode_neighbour, found) if row]
+        rows = self._dump(rtnl.RTM_GETNEIGH, ndmsg())
+        return [_tell_neighbour(row) for row in rows if row["state"] and not row["state"] & NUD_NOARP]
 
     def read_forwarding(self) -> list[dict]:
         """Rows of all bridges' and VTEPs' forwarding databases (and every device's own filter list)."""
-        body = _LINK.pack(AF_BRIDGE, 0, 0, 0, 0)
-        return [_decode_forwarding(data) for data in self._dump(RTM_GETNEIGH, body)]
+        return [_tell_forwarding(row) for row in self._dump(rtnl.RTM_GETNEIGH, ifinfmsg(), family=socket.AF_BRIDGE)]
 
     def read_namespace_ids(self, fds: list[int]) -> list[int]:
         """By which number this namespace knows those behind the descriptors; -1 where by none.
@@ -94,200 +80,143 @@ class Tables:
         answers: list[int] = []
         for begin in range(0, len(fds), 64):
             some = fds[begin : begin + 64]
-            body = [b"\0\0\0\0" + pack_attribute(NETNSA_FD, _U32.pack(fd)) for fd in some]
-            self._socket.send(b"".join(pack_message(RTM_GETNSID, NLM_F_REQUEST, each) for each in body))
+            self._socket.send(b"".join(_encode(rtnl.RTM_GETNSID, NLM_F_REQUEST, nsidmsg(), NETNSA_FD=fd) for fd in some))
             while len(answers) < begin + len(some):
-                for kind, _, data in self._receive():
-                    found = {} if kind == NLMSG_ERROR else unpack_attributes(data, 4)
-                    answers.append(struct.unpack("=i", found[NETNSA_NSID])[0] if NETNSA_NSID in found else -1)
+                numbers = [message.get_attr("NETNSA_NSID") for message in self._receive()]
+                answers += [-1 if number in (None, NETNSA_NSID_NOT_ASSIGNED) else number for number in numbers]
         return answers
 
     def is_alive(self, number: int) -> bool:
         """Whether the namespace this one knows by a number still exists: one being taken down does not."""
         if number < 0:
             return False
-        self._socket.send(pack_message(RTM_GETNSID, NLM_F_REQUEST, b"\0\0\0\0" + pack_attribute(NETNSA_NSID, struct.pack("=i", number))))
-        return all(kind != NLMSG_ERROR for kind, _, _ in self._receive())
+        self._socket.send(_encode(rtnl.RTM_GETNSID, NLM_F_REQUEST, nsidmsg(), NETNSA_NSID=number))
+        return all(message["header"]["type"] != NLMSG_ERROR for message in self._receive())
 
-    def _receive(self) -> list[tuple[int, int, bytes]]:
-        """The messages of one read: their kind, flags and body."""
-        data = bytes(memoryview(BUFFER)[: self._socket.recv_into(BUFFER)])
-        messages, place, end = [], 0, len(data)
-        while place < end:
-            length, kind, flags, _, _ = _HEADER.unpack_from(data, place)
-            messages.append((kind, flags, data[place + 16 : place + length]))
+    def _receive(self) -> Iterator[nlmsg]:
+        """The messages of one read."""
+        data, place = bytes(memoryview(BUFFER)[: self._socket.recv_into(BUFFER)]), 0
+        while place < len(data):
+            length, kind = struct.unpack_from("=IH", data, place)
+            message = CLASSES.get(kind, nlmsg)(data, offset=place)
+            message.decode()
+            yield message
             place += (length + 3) & ~3
-        return messages
 
-    def _dump(self, request: int, body: bytes) -> list[bytes]:
-        """The bodies of a table's rows; asks again, a few times, when it changed while being read."""
+    def _dump(self, request: int, body: nlmsg, family: int = socket.AF_UNSPEC, **attributes: int) -> list[nlmsg]:
+        """A table's rows; asks again, a few times, when it changed while being read. Raises OSError."""
+        body["family"] = family
+        question = _encode(request, NLM_F_REQUEST | NLM_F_DUMP, body, **attributes)
         for _ in range(5):
-            rows, whole = self._dump_once(request, body)
+            self._socket.send(question)
+            rows, whole, done = [], True, False
+            while not done:
+                for message in self._receive():
+                    header = message["header"]
+                    whole = whole and not header["flags"] & NLM_F_DUMP_INTR
+                    if header["type"] == NLMSG_ERROR:
+                        raise OSError(-message["error"], os.strerror(-message["error"]))
+                    done = header["type"] == NLMSG_DONE
+                    rows += [] if done else [message]
             if whole:
                 break
         return rows
 
-    def _dump_once(self, request: int, body: bytes) -> tuple[list[bytes], bool]:
-        self._socket.send(pack_message(request, NLM_F_REQUEST | NLM_F_DUMP, body))
-        rows, whole = [], True
-        while True:
-            for kind, flags, data in self._receive():
-                whole = whole and not flags & NLM_F_DUMP_INTR
-                if kind == NLMSG_DONE:
-                    return rows, whole
-                if kind == NLMSG_ERROR:
-                    raise OSError(-struct.unpack_from("=i", data)[0], f"netlink request {request}")
-                rows.append(data)
+
+def _encode(kind: int, flags: int, message: nlmsg, **attributes: int) -> bytes:
+    message["header"] = {"type": kind, "flags": flags, "sequence_number": 1}
+    message["attrs"] = list(attributes.items())
+    message.encode()
+    return bytes(message.data)
 
 
-def pack_message(kind: int, flags: int, body: bytes) -> bytes:
-    """A message to the kernel: netlink(7)'s header, and what follows it."""
-    return _HEADER.pack(16 + len(body), kind, flags, 1, 0) + body
-
-
-def pack_attribute(kind: int, value: bytes) -> bytes:
-    """One attribute, padded to four bytes (NLA_ALIGNTO in linux/netlink.h)."""
-    return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def unpack_attributes(data: bytes, place: int) -> Attributes:
-    """The attributes from a place (in bytes) to the end: value by number, the last one where one comes twice."""
-    found, end, unpack = {}, len(data) - 3, _ATTRIBUTE.unpack_from
-    while place < end:
-        length, kind = unpack(data, place)
-        if length < 4:
-            break
-        found[kind & NLA_TYPE] = data[place + 4 : place + length]
-        place += (length + 3) & ~3
+def _tell_link(link: nlmsg) -> dict:
+    info = link.get_attr("IFLA_LINKINFO") or nlmsg()
+    name = link.get_attr("IFLA_IFNAME")  # any bytes will do as a name
+    kind = info.get_attr("IFLA_INFO_KIND") or ("loopback" if link["ifi_type"] == ARPHRD_LOOPBACK else "physical")
+    found = {
+        "name": name if isinstance(name, str) else name.decode(errors="replace"),
+        "index": link["index"],
+        "kind": kind,
+        "mac": link.get_attr("IFLA_ADDRESS", "") if link["ifi_type"] == ARPHRD_ETHER else "",
+        "mtu": link.get_attr("IFLA_MTU"),
+        "up": bool(link["flags"] & IFF_UP),
+        "state": link.get_attr("IFLA_OPERSTATE").lower(),
+        "master": link.get_attr("IFLA_MASTER", 0),
+        "link": link.get_attr("IFLA_LINK", 0),
+        "nsid": link.get_attr("IFLA_LINK_NETNSID"),
+    }
+    data, port = info.get_attr("IFLA_INFO_DATA"), info.get_attr("IFLA_INFO_SLAVE_DATA")
+    if data and kind in DETAILS:
+        found |= DETAILS[kind](data.get_attr)
+    if port and info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge":
+        found["port"] = {
+            "state": PORT_STATES[port.get_attr("IFLA_BRPORT_STATE")],
+            "hairpin": bool(port.get_attr("IFLA_BRPORT_MODE")),
+            "isolated": bool(port.get_attr("IFLA_BRPORT_ISOLATED")),
+        }
     return found
 
 
-def _number(found: Attributes, kind: int, otherwise: int = 0) -> int:
-    """An unsigned number of the host's byte order, whatever its width."""
-    return int.from_bytes(found[kind], sys.byteorder) if kind in found else otherwise
-
-
-def _ip(data: bytes | None) -> str | None:
-    """An address as text; None for one that is missing or all zeros."""
-    if not data or not any(data):
-        return None
-    return socket.inet_ntop(socket.AF_INET if len(data) == 4 else socket.AF_INET6, data)
-
-
-def _mac(data: bytes | None) -> str:
-    return data.hex(":") if data and len(data) == 6 else ""
-
-
-def _text(data: bytes) -> str:
-    return data.rstrip(b"\0").decode(errors="replace")
-
-
-def _decode_link(data: bytes) -> dict:
-    _, device, index, flags, _ = _LINK.unpack_from(data)
-    found = unpack_attributes(data, 16)
-    info = unpack_attributes(found.get(18, b""), 0)
-    kind = _text(info[1]) if 1 in info else ("loopback" if device == ARPHRD_LOOPBACK else "physical")
-    link = {
-        "name": _text(found[3]),
-        "index": index,
-        "kind": kind,
-        "mac": _mac(found.get(1)) if kind != "loopback" else "",
-        "mtu": _number(found, 4),
-        "up": bool(flags & IFF_UP),
-        "state": OPERSTATES[_number(found, 16)],
-        "master": _number(found, 10),
-        "link": _number(found, 5),
-        "nsid": struct.unpack("=i", found[37])[0] if 37 in found else None,
-    }
-    if kind in DETAILS:
-        link |= DETAILS[kind](unpack_attributes(info.get(2, b""), 0))
-    if info.get(4, b"")[:6] == b"bridge":
-        port = unpack_attributes(info.get(5, b""), 0)
-        link["port"] = {"state": PORT_STATES[_number(port, 1)], "hairpin": bool(_number(port, 4)), "isolated": bool(_number(port, 33))}
-    return link
-
-
-def _decode_vxlan(data: Attributes) -> dict:
-    group, local = data.get(2) or data.get(16), data.get(4) or data.get(17)
-    return {
-        "lower": _number(data, 3),
-        "vxlan": {
-            "vni": _number(data, 1),
-            "port": int.from_bytes(data.get(15, b""), "big"),
-            "local": _ip(local),
-            "group": _ip(group),
-            "learning": bool(_number(data, 7)),
-            "proxy": bool(_number(data, 11)),
-        },
-    }
-
-
-def _decode_bridge(data: Attributes) -> dict:
-    return {"bridge": {"stp": ("off", "kernel", "user")[_number(data, 5)], "vlan_filtering": bool(_number(data, 7))}}
-
-
 DETAILS = {
-    "vxlan": _decode_vxlan,
-    "bridge": _decode_bridge,
-    "macvlan": lambda data: {"macvlan_mode": MACVLAN_MODES.get(_number(data, 1), "")},
-    "vlan": lambda data: {"vlan": _number(data, 1)},
+    "vxlan": lambda get: {
+        "lower": get("IFLA_VXLAN_LINK", 0),
+        "vxlan": {
+            "vni": get("IFLA_VXLAN_ID"),
+            "port": get("IFLA_VXLAN_PORT"),
+            "local": _ip(get("IFLA_VXLAN_LOCAL") or get("IFLA_VXLAN_LOCAL6")),
+            "group": _ip(get("IFLA_VXLAN_GROUP") or get("IFLA_VXLAN_GROUP6")),
+            "learning": bool(get("IFLA_VXLAN_LEARNING")),
+            "proxy": bool(get("IFLA_VXLAN_PROXY")),
+        },
+    },
+    "bridge": lambda get: {
+        "bridge": {"stp": ("off", "kernel", "user")[get("IFLA_BR_STP_STATE")], "vlan_filtering": bool(get("IFLA_BR_VLAN_FILTERING"))}
+    },
+    "macvlan": lambda get: {"macvlan_mode": get("IFLA_MACVLAN_MODE")},
+    "vlan": lambda get: {"vlan": get("IFLA_VLAN_ID")},
 }
 
 
-def _decode_address(data: bytes) -> tuple[int, str]:
-    _, prefix, _, _, index = _ADDRESS.unpack_from(data)
-    found = unpack_attributes(data, 8)
-    raw = found.get(2) or found[1]  # IFA_LOCAL is the own address where IFA_ADDRESS is the peer's
-    return index, f"{socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)}/{prefix}"
+def _ip(text: str | None) -> str | None:
+    """None for an address that is missing or all zeros."""
+    return None if text in ("0.0.0.0", "::") else text
 
 
-def _decode_route(data: bytes) -> Iterator[dict]:
-    family, length, _, _, table, _, scope, kind, flags = _ROUTE.unpack_from(data)
-    if table == RT_TABLE_LOCAL or flags & RTM_F_CLONED:
-        return
-    found = unpack_attributes(data, 12)
-    anywhere = "0.0.0.0" if family == socket.AF_INET else "::"
+def _tell_route(row: nlmsg) -> Iterator[dict]:
+    """A route, once for each of its next hops."""
+    anywhere = "0.0.0.0" if row["family"] == socket.AF_INET else "::"
     route = {
-        "destination": f"{_ip(found.get(1)) or anywhere}/{length}",
-        "source": _ip(found.get(7)),
-        "kind": ROUTE_KINDS.get(kind, str(kind)),
-        "scope": SCOPES.get(scope, str(scope)),
-        "metric": _number(found, 6),
-        "table": _number(found, 15, table),
+        "destination": f"{row.get_attr('RTA_DST') or anywhere}/{row['dst_len']}",
+        "source": _ip(row.get_attr("RTA_PREFSRC")),
+        "kind": rtnl.rt_type.get(row["type"], str(row["type"])),
+        "scope": rtnl.rt_scope.get(row["scope"], str(row["scope"])),
+        "metric": row.get_attr("RTA_PRIORITY", 0),
+        "table": row.get_attr("RTA_TABLE", row["table"]),
     }
-    for hop, index in _decode_hops(found):
-        yield route | {"index": index, "gateway": _ip(hop.get(5)) or _ip(hop.get(18, b"")[2:])}
+    for hop in row.get_attr("RTA_MULTIPATH") or [row]:
+        via = hop.get_attr("RTA_VIA") or {}
+        index = hop["oif"] if "oif" in hop else hop.get_attr("RTA_OIF", 0)
+        yield route | {"index": index, "gateway": _ip(hop.get_attr("RTA_GATEWAY") or via.get("addr"))}
 
 
-def _decode_hops(found: Attributes) -> Iterator[tuple[Attributes, int]]:
-    """The next hops of a route: itself, or those of RTA_MULTIPATH."""
-    several, place = found.get(9, b""), 0
-    if not several:
-        yield found, _number(found, 4)
-    while place < len(several):
-        length, _, _, index = _NEXTHOP.unpack_from(several, place)
-        yield unpack_attributes(several[place : place + length], 8), index
-        place += (length + 3) & ~3
-
-
-def _decode_neighbour(data: bytes) -> dict | None:
-    _, index, state, _, _ = _NEIGHBOUR.unpack_from(data)
-    if state & NUD_NOARP or not state:
-        return None
-    found = unpack_attributes(data, 12)
-    mac = "" if state & (NUD_FAILED | NUD_INCOMPLETE) else _mac(found.get(2))
-    return {"index": index, "address": _ip(found.get(1)), "mac": mac, "state": NEIGHBOUR_STATES.get(state, str(state))}
-
-
-def _decode_forwarding(data: bytes) -> dict:
-    _, index, state, flags, _ = _NEIGHBOUR.unpack_from(data)
-    found = unpack_attributes(data, 12)
+def _tell_neighbour(row: nlmsg) -> dict:
+    state = row["state"]
     return {
-        "index": index,
-        "mac": _mac(found.get(2)),
-        "master": _number(found, 9),
-        "own": bool(flags & NTF_SELF),
-        "kind": "permanent" if state & NUD_PERMANENT else "static" if state & NUD_NOARP else "learned",
-        "destination": _ip(found.get(1)),
-        "vlan": _number(found, 5) or None,
+        "index": row["ifindex"],
+        "address": row.get_attr("NDA_DST"),
+        "mac": "" if state & (NUD_FAILED | NUD_INCOMPLETE) else row.get_attr("NDA_LLADDR", ""),
+        "state": NUD_VALUES.get(state, str(state)).replace("NUD_", "").lower(),
+    }
+
+
+def _tell_forwarding(row: nlmsg) -> dict:
+    return {
+        "index": row["ifindex"],
+        "mac": row.get_attr("NDA_LLADDR", ""),
+        "master": row.get_attr("NDA_MASTER", 0),
+        "own": bool(row["flags"] & NTF_SELF),
+        "kind": "permanent" if row["state"] & NUD_PERMANENT else "static" if row["state"] & NUD_NOARP else "learned",
+        "destination": row.get_attr("NDA_DST"),
+        "vlan": row.get_attr("NDA_VLAN"),
     }

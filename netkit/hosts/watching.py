@@ -12,8 +12,7 @@ import select
 import sys
 import time
 
-from netkit.hosts.engine import SOCKET
-from netkit.hosts.engine_events import Engine
+from netkit.hosts.engine_events import SOCKET, Engine
 from netkit.hosts.events import Events
 from netkit.laboratory.inside.syscalls import set_process_name
 

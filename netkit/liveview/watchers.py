@@ -8,7 +8,7 @@ import selectors
 import time
 
 from netkit.errors import LabError
-from netkit.hosts.helper import Helper
+from netkit.hosts.ask import Helper
 from netkit.laboratory.inside.syscalls import Inotify
 from netkit.laboratory.lab import Lab
 

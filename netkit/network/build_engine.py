@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
-from netkit.network.addresses import read_interface, read_ip, read_subnet
-from netkit.network.model import (
-    HOST,
-    Address,
-    Container,
-    End,
-    Endpoint,
-    Interface,
-    Network,
-    NetworkNamespace,
-    Node,
-    PublishedPort,
-    Sandbox,
-    Service,
-    ServicePort,
-    SwarmMember,
-    Task,
-)
+from netkit.network import model
+from netkit.network.kernel_model import HOST, read_interface, read_ip, read_subnet
 
 BRIDGE_NAME = "com.docker.network.bridge.name"
 VXLAN_IDS = "com.docker.network.driver.overlay.vxlanid_list"
@@ -32,16 +16,16 @@ SERVICE_LABEL, TASK_LABEL = "com.docker.swarm.service.name", "com.docker.swarm.t
 WANTED = ("running", "ready")  # the desired states of tasks that are not history
 
 
-def build_networks(engine: dict) -> tuple[Network, ...]:
+def build_networks(engine: dict) -> tuple[model.Network, ...]:
     """The networks that an engine lists."""
-    return tuple(_build_network(each) for each in engine.get("networks", ()))
+    return tuple(map(_build_network, engine.get("networks", ())))
 
 
-def _build_network(body: dict) -> Network:
+def _build_network(body: dict) -> model.Network:
     options = body.get("Options") or {}
     config = (body.get("IPAM") or {}).get("Config") or []
     ids = options.get(VXLAN_IDS, "").split(",")[0]
-    return Network(
+    return model.Network(
         name=body["Name"],
         driver=body["Driver"],
         scope=body["Scope"],
@@ -59,44 +43,51 @@ def _build_network(body: dict) -> Network:
     )
 
 
-def build_containers(engine: dict, node: Node, names: dict[int, str]) -> tuple[Container, ...]:
-    """The containers that an engine lists, each with what the kernel has of it.
-
-    ``node`` has the namespaces, whose names are given by inode.
-    """
-    by_id = {each["id"]: each["name"] for each in engine.get("containers", ())}
+def build_containers(engine: dict, node: str, namespaces: dict[int, model.NetworkNamespace]) -> tuple[model.Container, ...]:
+    """The containers that an engine lists, each with what the kernel of its node has of it, by the namespaces' inodes."""
+    bodies = engine.get("containers", ())
+    titles = {each["Id"]: each["Name"].lstrip("/") for each in bodies}
     drivers = {each["Id"]: each["Driver"] for each in engine.get("networks", ())}
-    stacks = {namespace.name: namespace for namespace in node.namespaces}
-    return tuple(
-        _build_container(each, node, stacks.get(names.get(each["inode"], "")), by_id, drivers) for each in engine.get("containers", ())
-    )
+    host = next((namespace for namespace in namespaces.values() if namespace.name == HOST), None)
+    return tuple(_build_container(each, node, namespaces.get(each["inode"]), host, titles, drivers) for each in bodies)
 
 
-def _build_container(body: dict, node: Node, stack: NetworkNamespace | None, by_id: dict, drivers: dict) -> Container:
-    runs = body["state"] in RUNNING and stack is not None
-    joined = {name: each for name, each in body["networks"].items() if name not in WITHOUT_ENDPOINT}
-    endpoints = [_build_endpoint(name, each, body, node, stack if runs else None) for name, each in joined.items()]
-    if runs and not body["mode"].startswith(("container:", HOST)):
-        endpoints += _find_gateway_endpoints(node, stack, {endpoint.network for endpoint in endpoints})
-    return Container(
-        name=body["name"],
-        state=body["state"],
-        mode=_calc_mode(body["mode"], joined, by_id, drivers),
-        image=body["image"],
-        sandbox=Sandbox(namespace=stack.name, key=body["key"], id=body["sandbox"]) if runs and stack else None,
+def _build_container(
+    body: dict,
+    node: str,
+    namespace: model.NetworkNamespace | None,
+    host: model.NetworkNamespace | None,
+    titles: dict[str, str],
+    drivers: dict[str, str],
+) -> model.Container:
+    settings, labels = body["NetworkSettings"], body["Config"].get("Labels") or {}
+    name, state, mode = titles[body["Id"]], body["State"]["Status"], body["HostConfig"].get("NetworkMode") or "default"
+    namespace = namespace if state in RUNNING else None
+    joined = {network: each for network, each in (settings.get("Networks") or {}).items() if network not in WITHOUT_ENDPOINT}
+    endpoints = [_build_endpoint(network, each, body, node, namespace) for network, each in joined.items()]
+    if namespace and host and GATEWAY_BRIDGE not in joined and not mode.startswith(("container:", HOST)):
+        endpoints += _find_gateway_endpoints(node, namespace, host)
+    return model.Container(
+        name=name,
+        state=state,
+        mode=_calc_mode(mode, joined, titles, drivers),
+        image=body["Config"].get("Image") or "",
+        sandbox=model.Sandbox(namespace=namespace.name, key=settings.get("SandboxKey") or "", id=settings.get("SandboxID") or "")
+        if namespace
+        else None,
         endpoints=tuple(endpoints),
-        ports=tuple(_build_ports(body["ports"])),
-        service=body["labels"].get(SERVICE_LABEL),
-        task=_calc_task_name(body["labels"].get(TASK_LABEL), node.name),
-        pid=body["pid"],
-        id=body["id"],
+        ports=tuple(_build_ports(settings.get("Ports") or {})),
+        service=labels.get(SERVICE_LABEL),
+        task=_calc_task_name(labels.get(TASK_LABEL), node),
+        pid=body["State"].get("Pid") or 0,
+        id=body["Id"],
     )
 
 
-def _calc_mode(mode: str, joined: dict, by_id: dict[str, str], drivers: dict[str, str]) -> str:
+def _calc_mode(mode: str, joined: dict, titles: dict[str, str], drivers: dict[str, str]) -> str:
     if mode.startswith("container:"):
         wanted = mode.removeprefix("container:")
-        return f"container:{by_id.get(wanted, wanted)}"
+        return f"container:{titles.get(wanted, wanted)}"
     if mode == HOST or not joined:
         return HOST if mode == HOST else "none"
     if len(joined) > 1:
@@ -113,125 +104,109 @@ def _calc_task_name(label: str | None, node: str) -> str | None:
     return f"{service}.{slot if slot.isdecimal() else node}"
 
 
-def _build_endpoint(network: str, body: dict, container: dict, node: Node, stack: NetworkNamespace | None) -> Endpoint:
-    addresses = tuple(_addresses(body))
-    known = set((body.get("Aliases") or []) + (body.get("DNSNames") or [])) - {container["name"]}
-    interface = _find_interface(stack, addresses, body.get("MacAddress", "")) if stack else None
-    return Endpoint(
+def _build_endpoint(network: str, body: dict, container: dict, node: str, namespace: model.NetworkNamespace | None) -> model.Endpoint:
+    name, id = container["Name"].lstrip("/"), container["Id"]  # which are no further names of it
+    kinds = (("IPAddress", "IPPrefixLen"), ("GlobalIPv6Address", "GlobalIPv6PrefixLen"))
+    addresses = tuple(read_interface(f"{body[address]}/{body[length]}") for address, length in kinds if body.get(address))
+    mac = body.get("MacAddress", "")
+    interface = _find_interface(namespace, addresses, mac) if namespace else None
+    known = {*(body.get("Aliases") or ()), *(body.get("DNSNames") or ())}
+    return model.Endpoint(
         network=network,
-        interface=End(node=node.name, namespace=stack.name, interface=interface.name) if stack and interface else None,
+        interface=model.End(node=node, namespace=namespace.name, interface=interface.name) if namespace and interface else None,
         addresses=addresses,
         gateway=read_ip(body.get("Gateway")),
-        mac=body.get("MacAddress", ""),
-        names=tuple(name for name in known if not container["id"].startswith(name)),
+        mac=mac,
+        names=tuple(each for each in known if each != name and not id.startswith(each)),
         id=body.get("EndpointID", ""),
     )
 
 
-def _addresses(body: dict) -> Iterable[Address]:
-    if body.get("IPAddress"):
-        yield read_interface(f"{body['IPAddress']}/{body['IPPrefixLen']}")
-    if body.get("GlobalIPv6Address"):
-        yield read_interface(f"{body['GlobalIPv6Address']}/{body['GlobalIPv6PrefixLen']}")
-
-
-def _find_interface(stack: NetworkNamespace, addresses: tuple[Address, ...], mac: str) -> Interface | None:
+def _find_interface(namespace: model.NetworkNamespace, addresses: tuple[model.Address, ...], mac: str) -> model.Interface | None:
     """The interface of an endpoint: the one with its address, else (a learner may have taken that away) its MAC."""
     wanted = {address.ip for address in addresses}
-    for interface in stack.interfaces:
-        if any(address.ip in wanted for address in interface.addresses):
-            return interface
-    return next((interface for interface in stack.interfaces if mac and interface.mac == mac), None)
+    by_address = (each for each in namespace.interfaces if any(address.ip in wanted for address in each.addresses))
+    return next(by_address, None) or next((each for each in namespace.interfaces if mac and each.mac == mac), None)
 
 
-def _find_gateway_endpoints(node: Node, stack: NetworkNamespace, known: set[str]) -> list[Endpoint]:
+def _find_gateway_endpoints(node: str, namespace: model.NetworkNamespace, host: model.NetworkNamespace) -> list[model.Endpoint]:
     """The endpoint in docker_gwbridge that the engine adds to containers of overlays, and does not list with them."""
-    host = node.namespace(HOST)
-    if GATEWAY_BRIDGE in known or host is None:
-        return []
-    ends = {interface.name for interface in host.interfaces if interface.master == GATEWAY_BRIDGE}
+    ports = {interface.name for interface in host.interfaces if interface.master == GATEWAY_BRIDGE}
     return [
-        Endpoint(
+        model.Endpoint(
             network=GATEWAY_BRIDGE,
-            interface=End(node=node.name, namespace=stack.name, interface=interface.name),
+            interface=model.End(node=node, namespace=namespace.name, interface=interface.name),
             addresses=tuple(address for address in interface.addresses if not address.is_link_local),
             mac=interface.mac,
         )
-        for interface in stack.interfaces
-        if interface.peer and interface.peer.namespace == HOST and interface.peer.interface in ends
+        for interface in namespace.interfaces
+        if interface.peer and interface.peer.namespace == HOST and interface.peer.interface in ports
     ]
 
 
-def _build_ports(ports: dict) -> Iterable[PublishedPort]:
+def _build_ports(ports: dict) -> Iterator[model.PublishedPort]:
     for key, bindings in ports.items():
         target, _, protocol = key.partition("/")
-        for binding in bindings or ():
-            yield PublishedPort(
-                protocol=protocol,
-                address=read_ip(binding.get("HostIp")),
-                port=int(binding.get("HostPort") or 0),
-                target=int(target),
+        for each in bindings or ():
+            yield model.PublishedPort(
+                protocol=protocol, address=read_ip(each.get("HostIp")), port=int(each.get("HostPort") or 0), target=int(target)
             )
 
 
-def build_members(engine: dict) -> dict[str, SwarmMember]:
+def build_members(engine: dict) -> dict[str, model.SwarmMember]:
     """A swarm's members as its manager lists them, by host name."""
-    return {each["Description"]["Hostname"]: _build_member(each) for each in engine.get("members", ())}
+    return {
+        each["Description"]["Hostname"]: model.SwarmMember(
+            role=each["Spec"]["Role"],
+            leader=bool((each.get("ManagerStatus") or {}).get("Leader")),
+            state=each["Status"]["State"],
+            availability=each["Spec"]["Availability"],
+            id=each["ID"],
+        )
+        for each in engine.get("members", ())
+    }
 
 
-def _build_member(body: dict) -> SwarmMember:
-    manager = body.get("ManagerStatus") or {}
-    return SwarmMember(
-        role=body["Spec"]["Role"],
-        leader=bool(manager.get("Leader")),
-        state=body["Status"]["State"],
-        availability=body["Spec"]["Availability"],
-        id=body["ID"],
-    )
-
-
-def build_services(engine: dict) -> tuple[Service, ...]:
+def build_services(engine: dict) -> tuple[model.Service, ...]:
     """A swarm's services with their tasks, as a manager lists them."""
     networks = {each["Id"]: each["Name"] for each in engine["networks"]}
     hosts = {each["ID"]: each["Description"]["Hostname"] for each in engine["members"]}
     return tuple(_build_service(each, engine["tasks"], networks, hosts) for each in engine["services"])
 
 
-def _build_service(body: dict, tasks: list[dict], networks: dict[str, str], hosts: dict[str, str]) -> Service:
+def _build_service(body: dict, tasks: list[dict], networks: dict[str, str], hosts: dict[str, str]) -> model.Service:
     spec, endpoint = body["Spec"], body.get("Endpoint") or {}
-    name = spec["Name"]
-    wanted = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or []
-    replicated = spec["Mode"].get("Replicated")
-    return Service(
-        name=name,
+    wanted = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or ()
+    vips = [each for each in endpoint.get("VirtualIPs") or () if each.get("Addr")]
+    return model.Service(
+        name=spec["Name"],
         mode=next(iter(spec["Mode"])).lower(),
-        replicas=replicated.get("Replicas") if replicated else None,
+        replicas=(spec["Mode"].get("Replicated") or {}).get("Replicas"),
         resolution=(spec.get("EndpointSpec") or {}).get("Mode", "vip"),
         networks=tuple(networks.get(each["Target"], each["Target"]) for each in wanted),
-        vips=tuple(
-            (networks.get(each["NetworkID"], each["NetworkID"]), read_interface(each["Addr"]))
-            for each in endpoint.get("VirtualIPs") or ()
-            if each.get("Addr")
+        vips=tuple((networks.get(each["NetworkID"], each["NetworkID"]), read_interface(each["Addr"])) for each in vips),
+        ports=tuple(
+            model.ServicePort(
+                protocol=each["Protocol"],
+                port=each.get("PublishedPort", 0),
+                target=each["TargetPort"],
+                mode=each.get("PublishMode", "ingress"),
+            )
+            for each in endpoint.get("Ports") or ()
         ),
-        ports=tuple(_build_service_port(each) for each in endpoint.get("Ports") or ()),
         tasks=tuple(
-            _build_task(each, name, hosts) for each in tasks if each.get("ServiceID") == body["ID"] and each["DesiredState"] in WANTED
+            _build_task(each, spec["Name"], hosts.get(each.get("NodeID", ""), ""))
+            for each in tasks
+            if each.get("ServiceID") == body["ID"] and each["DesiredState"] in WANTED
         ),
         id=body["ID"],
     )
 
 
-def _build_service_port(body: dict) -> ServicePort:
-    return ServicePort(
-        protocol=body["Protocol"], port=body.get("PublishedPort", 0), target=body["TargetPort"], mode=body.get("PublishMode", "ingress")
-    )
-
-
-def _build_task(body: dict, service: str, hosts: dict[str, str]) -> Task:
+def _build_task(body: dict, service: str, node: str) -> model.Task:
     status = body.get("Status") or {}
-    node = hosts.get(body.get("NodeID", ""), "")
-    return Task(
-        name=f"{service}.{body['Slot']}" if body.get("Slot") else f"{service}.{node}",
+    return model.Task(
+        name=f"{service}.{body.get('Slot') or node}",
         node=node,
         state=status.get("State", "new"),
         addresses=tuple(read_interface(text) for each in body.get("NetworksAttachments") or () for text in each.get("Addresses") or ()),

@@ -1,24 +1,29 @@
-"""Take a topology of a lab: every host is read on that host, all at once, and answers in JSON."""
+"""Take a topology of a lab: every host's kernel is read on that host, every engine from here, all at once."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.client import RemoteDisconnected
 
 from netkit.errors import LabError
-from netkit.hosts.collector import Collector, ask_collector
+from netkit.hosts.ask import ask_collector
 from netkit.laboratory.current import current_lab
 from netkit.laboratory.lab import Lab
 from netkit.laboratory.lab import Node as Host
 from netkit.network.build import build_node
 from netkit.network.build_engine import build_members, build_services
-from netkit.network.model import Lan, Node, Service, SwarmMember, Topology
+from netkit.network.model import Lan, Node, Service, SwarmMember
+from netkit.network.topology import Topology
 
 UP = ("ready", "reachable", "failed", "stopped")  # a host whose engine has ended can still be looked at
-SILENT = "silent"  # in the trouble of an engine that was waited for in vain (see netkit.hosts.engine)
+SILENT = "silent"  # in the trouble of an engine that was waited for in vain
 WHY = {"idle": "not started yet", "starting": "just starting", "down": "switched off"}
+SOCKET = "/var/run/docker.sock"  # an engine's own on its host
+PATIENCE = 10.0  # seconds for an engine to say the next word
 
 
 def capture(*nodes: str, lab: Lab | None = None) -> Topology:
@@ -49,8 +54,7 @@ def _look(lab: Lab, hosts: list[Host], silent: dict[str, str]) -> Topology:
     states = lab.states()
     with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
         answers = list(pool.map(lambda host: _read_host(host, states[host.name], silent.get(host.name)), hosts))
-    engines = [_call_by_name(engine, lab.facts.get("hostnames", {})) for _, engine in answers]
-    found, services = _add_swarm([node for node, _ in answers], engines)
+    found, services = _add_swarm([node for node, _ in answers], [engine for _, engine in answers])
     return Topology(nodes=tuple(found), services=services, lan=Lan(subnet=ipaddress.ip_network(lab.facts["lan"])))
 
 
@@ -71,22 +75,84 @@ def _read_host(host: Host, state: str, silent: str | None) -> tuple[Node, dict]:
 
 
 def _read_facts(host: Host, silent: str | None) -> dict:
-    if silent:
-        return Collector(host, with_engine=False).ask() | {"engine": {"state": "down", "trouble": silent}}
-    return ask_collector(host, host.name in host.lab.nodes)
-
-
-def _call_by_name(engine: dict, names: dict[str, str]) -> dict:
-    """An engine's answer with the swarm's members under the lab's names: a real machine has its own (host name → name)."""
-    for member in engine.get("members", ()) if names else ():
+    """What kernel and engine tell side by side; once more what the kernel has, if it had less than the engine."""
+    if host.name not in host.lab.nodes:
+        return {"engine": None, "namespaces": ask_collector(host)}
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asked = None if silent else pool.submit(read_engine, host.docker_host)
+        namespaces = ask_collector(host)
+        engine = asked.result() if asked else {"state": "down", "trouble": silent}
+    running = [each for each in engine.get("containers", ()) if each["State"].get("Pid")]
+    inodes = _find_inodes(namespaces)
+    if any(each["State"]["Pid"] not in inodes for each in running):
+        namespaces = ask_collector(host)
+        inodes = _find_inodes(namespaces)
+    for each in engine.get("containers", ()):
+        each["inode"] = inodes.get(each["State"].get("Pid"), 0)
+    for member in engine.get("members", ()):  # under the lab's names: a real machine has its own
         hostname = member["Description"]["Hostname"]
-        member["Description"]["Hostname"] = names.get(hostname, hostname)
-    return engine
+        member["Description"]["Hostname"] = host.lab.facts.get("hostnames", {}).get(hostname, hostname)
+    return {"engine": engine, "namespaces": namespaces}
 
 
-def _add_swarm(nodes: Iterable[Node], engines: Iterable[dict]) -> tuple[list[Node], tuple[Service, ...]]:
+def _find_inodes(namespaces: list[dict]) -> dict[int, int]:
+    """The namespace each process is in."""
+    return {pid: each["inode"] for each in namespaces for pid in each["pids"]}
+
+
+def read_engine(url: str) -> dict:
+    """Version, containers (inspected), networks, and what a swarm's manager knows beside, as the engine behind a socket's URL tells it.
+
+    Never raises: an engine that cannot be read gives ``{"state": "down", "trouble": why}``.
+    """
+    import docker  # 0.2 s, and only for those who look
+    import requests
+
+    try:
+        # a client of its own: the node's is the learner's, and waits longer; one that is kept would meet a restarted engine's old socket
+        with contextlib.closing(docker.APIClient(base_url=url, version="auto", timeout=PATIENCE)) as client:
+            listed = client.containers(all=True)
+            found = {"state": "up", "version": client.version()["Version"], "networks": client.networks(), "containers": []}
+            for each in listed:
+                with contextlib.suppress(docker.errors.APIError):  # it has vanished since it was listed
+                    found["containers"].append(client.inspect_container(each["Id"]))
+            return found | _read_swarm(client)
+    except (docker.errors.DockerException, requests.RequestException, OSError, ValueError, KeyError) as error:
+        return {"state": "down", "trouble": _explain(error)}
+
+
+def _read_swarm(client) -> dict:
+    """Services, tasks and members as a manager has them; a worker says only that it is one."""
+    from docker.errors import APIError
+
+    try:
+        return {"members": client.nodes(), "role": "manager", "services": client.services(), "tasks": client.tasks()}
+    except APIError as error:
+        return {"role": "worker" if "worker nodes can't" in str(error.explanation).lower() else ""}
+
+
+def _explain(error: BaseException) -> str:
+    """Why an engine could not be read, from the first of what led to the error."""
+    causes = list(_find_causes(error))
+    for kinds, why in (
+        (FileNotFoundError, f"there is no engine: {SOCKET} does not exist"),
+        # an ssh connection takes a call and hangs up where nobody answers
+        ((ConnectionRefusedError, RemoteDisconnected), "the engine is not running: its socket is there, but nobody answers"),
+        (TimeoutError, f"the engine has been {SILENT} for {PATIENCE:.0f} s"),
+    ):
+        if any(isinstance(each, kinds) for each in causes):
+            return why
+    return f"the engine's answer broke off ({str(causes[-1]).strip()})"
+
+
+def _find_causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _add_swarm(nodes: list[Node], engines: list[dict]) -> tuple[list[Node], tuple[Service, ...]]:
     """What a manager knows of all: each node's part in the swarm, and the services."""
-    engines = list(engines)
     manager = next((engine for engine in engines if engine.get("role") == "manager"), None)
     members = build_members(manager) if manager else {}
     found = []

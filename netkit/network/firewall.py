@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -39,47 +40,42 @@ class Rule:
 
 
 def calc_firewall(listings: Iterable[dict]) -> Firewall | None:
-    """The facts of one namespace's listings (see ``collect.rules``); None where there are no rules or policies."""
-    rules, lines, policies, backends = [], [], [], []
+    """The facts of one namespace's listings (see :mod:`netkit.hosts.rules`); None where there are no rules or policies."""
+    rules, lines, policies, backends = [], [], [], Counter()
     for listing in listings:
-        for table, line in _by_table(listing["lines"]):
-            if line.startswith(":"):
-                policies += _parse_policy(listing["family"], table, line)
+        family, table = listing["family"], ""
+        for line in listing["lines"]:
+            if line.startswith("*"):
+                table = line[1:]
+            elif line.startswith(":"):
+                chain, verdict = line[1:].split()[:2]
+                if verdict != "-":
+                    policies.append(Policy(family=family, table=table, chain=chain, verdict=verdict))
             else:
-                backends.append(listing["backend"])
-                lines.append(f"{listing['family']} {table} {line}")
-                rules.append(parse_rule(listing["family"], table, line))
+                backends[listing["backend"]] += 1
+                lines.append(f"{family} {table} {line}")
+                rules.append(parse_rule(family, table, line))
     if not rules and all(policy.verdict == "ACCEPT" for policy in policies):
         return None
     return Firewall(
-        backend=max(set(backends), key=backends.count) if backends else "",
+        backend=max(backends, key=backends.get, default=""),
         policies=tuple(dict.fromkeys(policies)),
         masquerades=tuple(dict.fromkeys(_find_masquerades(rules))),
         forwards=tuple(dict.fromkeys(_find_forwards(rules))),
         isolated=tuple(_find_isolated(rules)),
         internal=tuple(_find_internal(rules)),
-        silent=tuple(_find_silent(rules)),
+        # bridges whose ports may not talk to each other
+        silent=tuple({rule.get("-i") for rule in rules if rule.verdict == "DROP" and rule.get("-i") and rule.get("-i") == rule.get("-o")}),
         rules=tuple(lines),
     )
 
 
-def _by_table(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    table = ""
-    for line in lines:
-        if line.startswith("*"):
-            table = line[1:]
-        else:
-            yield table, line
-
-
-def _parse_policy(family: int, table: str, line: str) -> list[Policy]:
-    chain, verdict = line[1:].split()[:2]
-    return [] if verdict == "-" else [Policy(family=family, table=table, chain=chain, verdict=verdict)]
-
-
 def parse_rule(family: int, table: str, line: str) -> Rule:
     """A line such as "-A FORWARD ! -i br0 -j DROP"; what is no option's value is left out."""
-    words = _split(line)
+    try:
+        words = shlex.split(line)
+    except ValueError:  # a quote inside a comment that iptables did not close
+        words = line.split()
     options: dict[str, str] = {}
     negated, name = "", None
     for word in words[2:]:
@@ -89,15 +85,8 @@ def parse_rule(family: int, table: str, line: str) -> Rule:
             name = word
             options[name], negated = negated, ""
         elif name:
-            options[name] = f"{options[name]} {word}".strip() if options[name] not in ("", "!") else options[name] + word
+            options[name] += word if options[name] in ("", "!") else f" {word}"
     return Rule(family, table, words[1], options)
-
-
-def _split(line: str) -> list[str]:
-    try:
-        return shlex.split(line)
-    except ValueError:  # a quote inside a comment that iptables did not close
-        return line.split()
 
 
 def _find_masquerades(rules: list[Rule]) -> Iterator[Masquerade]:
@@ -141,15 +130,5 @@ def _find_isolated(rules: list[Rule]) -> set[str]:
 
 def _find_internal(rules: list[Rule]) -> set[str]:
     """Bridges out of which only packets to their own subnet are let."""
-    return {
-        name
-        for rule in rules
-        if rule.chain in INTERNAL and rule.verdict == "DROP" and (rule.get("-d") or "").startswith("!")
-        for name in [rule.get("-i")]
-        if name and not name.startswith("!")
-    }
-
-
-def _find_silent(rules: list[Rule]) -> set[str]:
-    """Bridges whose ports may not talk to each other."""
-    return {rule.get("-i") for rule in rules if rule.verdict == "DROP" and rule.get("-i") and rule.get("-i") == rule.get("-o")}
+    closing = (rule for rule in rules if rule.chain in INTERNAL and rule.verdict == "DROP" and (rule.get("-d") or "").startswith("!"))
+    return {name for rule in closing if (name := rule.get("-i")) and not name.startswith("!")}

@@ -49,8 +49,18 @@ def _fields(cls: type) -> dict[str, object]:
 
 
 def _decode(hint: typing.Any, value: typing.Any, place: str) -> typing.Any:
-    if isinstance(hint, types.UnionType):
-        return _decode_union(typing.get_args(hint), value, place)
+    choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in choices:
+        return None
+    read = next((read for kind, read in ADDRESSES.items() if kind in choices), None)
+    if read:
+        if not isinstance(value, str):  # ipaddress would make an address of any number
+            raise ValueError(f"{place}: {value!r} is no address")
+        try:
+            return read(value)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+    (hint,) = (choice for choice in choices if choice is not type(None))
     if typing.get_origin(hint) is tuple:
         return _decode_tuple(typing.get_args(hint), value, place)
     if dataclasses.is_dataclass(hint):
@@ -60,26 +70,11 @@ def _decode(hint: typing.Any, value: typing.Any, place: str) -> typing.Any:
     return value
 
 
-def _decode_union(choices: tuple, value: typing.Any, place: str) -> typing.Any:
-    if value is None and type(None) in choices:
-        return None
-    for kind, parse in ADDRESSES.items():
-        if kind in choices:
-            if not isinstance(value, str):  # ipaddress would make an address of any number
-                raise ValueError(f"{place}: {value!r} is no address")
-            try:
-                return parse(value)
-            except ValueError as error:
-                raise ValueError(f"{place}: {error}") from None
-    (only,) = (choice for choice in choices if choice is not type(None))
-    return _decode(only, value, place)
-
-
 def _decode_tuple(hints: tuple, value: typing.Any, place: str) -> tuple:
     if not isinstance(value, list):
         raise ValueError(f"{place}: {value!r} is no list")
     if hints[-1] is Ellipsis:
-        return tuple(_decode(hints[0], item, f"{place}[{number}]") for number, item in enumerate(value))
+        hints = hints[:1] * len(value)
     if len(hints) != len(value):
         raise ValueError(f"{place}: {len(value)} values instead of {len(hints)}")
     return tuple(_decode(hint, item, f"{place}[{number}]") for number, (hint, item) in enumerate(zip(hints, value, strict=True)))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from netkit.errors import LabError
-from netkit.hosts.helper import Helper
+from netkit.hosts.ask import Helper
 from netkit.hosts.recording import CLOCK, read_boot
 from netkit.laboratory.lab import Node as Host
 

@@ -14,15 +14,15 @@ import socket
 import struct
 import sys
 
-from netkit.hosts.netlink import NLM_F_REQUEST, NLMSG_ERROR, pack_attribute, pack_message, unpack_attributes
-
 ANSWERS, HAS_NONE, REFUSED = 0, 1, 2
 
 # linux/netlink.h, linux/genetlink.h, linux/ip_vs.h
+NLM_F_REQUEST, NLMSG_ERROR = 0x1, 2
 NETLINK_GENERIC = 16
 GENL_ID_CTRL = 16
 CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 3, 1, 2
 IPVS_CMD_GET_INFO = 15
+ATTRIBUTE = struct.Struct("=HH")
 MESSAGE, GENERIC = struct.Struct("=IHHII"), struct.Struct("=BBH")
 
 
@@ -47,6 +47,23 @@ def try_ipvs() -> int:
         except PermissionError:
             return REFUSED
     return ANSWERS
+
+
+def pack_attribute(kind: int, value: bytes) -> bytes:
+    return ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def pack_message(kind: int, flags: int, body: bytes) -> bytes:
+    return MESSAGE.pack(16 + len(body), kind, flags, 1, 0) + body
+
+
+def unpack_attributes(data: bytes, place: int) -> dict[int, bytes]:
+    found = {}
+    while place < len(data) - 3:
+        length, kind = ATTRIBUTE.unpack_from(data, place)
+        found[kind & 0x3FFF] = data[place + 4 : place + length]
+        place += max(4, (length + 3) & ~3)
+    return found
 
 
 def _ask(asking: socket.socket, family: int, command: int, attributes: bytes = b"") -> bytes:

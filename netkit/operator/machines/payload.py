@@ -1,7 +1,7 @@
 """Netkit's own code for a machine that has none of it: an archive sent ahead on standard input.
 
 Python imports straight from a zip archive, and that lies in memory there (memfd_create(2)): nothing is
-installed, and no file is left.
+installed, and no file is left. What netkit needs of pyroute2 is in it, too.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from netkit.laboratory.spec import ROOT
@@ -21,6 +22,7 @@ MODULES = (
     *("netkit/laboratory/inside/syscalls.py", "netkit/hosts/*.py"),
     *("netkit/operator/__init__.py", "netkit/operator/machines/__init__.py", "netkit/operator/machines/inside/*.py"),
 )
+LIBRARY = ("common.py", "config/*.py", "netlink/*.py", "netlink/rtnl/*.py", "netlink/rtnl/ifinfmsg/**/*.py")  # of pyroute2
 # reads with read(2) alone: what follows the archive belongs to the module
 BOOTSTRAP = f"""
 import os, sys
@@ -45,6 +47,10 @@ def build_payload() -> bytes:
         for pattern in MODULES:
             for path in sorted(Path(ROOT).glob(pattern)):
                 archive.write(path, path.relative_to(ROOT))
+        library = Path(find_spec("pyroute2").submodule_search_locations[0])
+        archive.writestr("pyroute2/__init__.py", "")  # its own would import all it has
+        for path in sorted(path for pattern in LIBRARY for path in library.glob(pattern)):
+            archive.write(path, path.relative_to(library.parent))
     return f"{len(buffer.getvalue()):0{WIDTH}}".encode() + buffer.getvalue()
 
 

@@ -1,13 +1,108 @@
-"""What the kernel has: network namespaces, and what is in them."""
+"""What the kernel has: network namespaces, and what is in them, their packet filter included."""
 
 from __future__ import annotations
 
+import functools
+import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from netkit.network.model.filter import Firewall
-from netkit.network.model.order import Address, Ip, Subnet, by_address, by_name, sort
-
 HOST = "host"  # the name of a node's own network namespace
+
+Address = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
+# tables have the same few addresses in hundreds of rows: each is read once
+read_address, read_interface, read_subnet = (
+    functools.lru_cache(4096)(read) for read in (ipaddress.ip_address, ipaddress.ip_interface, ipaddress.ip_network)
+)
+
+
+def read_ip(text: str | None) -> Ip | None:
+    """An address, or None where a table has none; raises ValueError for what is no address."""
+    return read_address(text) if text else None
+
+
+def sort(value: object, **keys: Callable) -> None:
+    """Put the named tuples of a value that is being made in order, each by its key."""
+    for name, key in keys.items():
+        items = getattr(value, name)
+        if len(items) > 1:
+            object.__setattr__(value, name, tuple(sorted(items, key=key)))
+
+
+def by_name(value) -> str:
+    return value.name
+
+
+def by_address(address) -> tuple:
+    """IPv4 first; for addresses, interfaces and networks alike."""
+    return (address.version, address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What becomes of packets that no rule of a built-in chain decides; ``family`` is 4 or 6."""
+
+    family: int
+    table: str
+    chain: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Masquerade:
+    """Source NAT to the address of the interface a packet leaves by.
+
+    ``leaving`` is the interface it has to leave by, ``not_leaving`` the one it must not.
+    """
+
+    source: Subnet
+    leaving: str | None = None
+    not_leaving: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortForward:
+    """Destination NAT of a port: ``address``:``port`` becomes ``to_address``:``to_port``."""
+
+    protocol: str
+    port: int
+    to_address: Ip
+    to_port: int
+    address: Ip | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firewall:
+    """The packet filter of one namespace: what follows for the network, and the ``rules`` it follows from.
+
+    ``isolated`` are the bridges between which nothing is forwarded, ``internal`` those that reach
+    nothing outside themselves, ``silent`` those whose own ports may not talk to each other
+    (``enable_icc=false``). ``rules`` are lines in the form of iptables-save(8), each beginning with
+    its family and table ("4 nat -A POSTROUTING …"), in the order in which they are tried.
+    ``backend`` is nf_tables or legacy.
+    """
+
+    backend: str = ""
+    policies: tuple[Policy, ...] = ()
+    masquerades: tuple[Masquerade, ...] = ()
+    forwards: tuple[PortForward, ...] = ()
+    isolated: tuple[str, ...] = ()
+    internal: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        sort(
+            self,
+            policies=lambda p: (p.family, p.table, p.chain),
+            masquerades=lambda m: (m.source.version, m.source, m.leaving or "", m.not_leaving or ""),
+            forwards=lambda f: (f.protocol, f.port, str(f.address or ""), str(f.to_address), f.to_port),
+            isolated=str,
+            internal=str,
+            silent=str,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +225,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkNamespace:
-    """One network stack.
+    """One network namespace.
 
     ``kind`` says whose: host (the node's own, named "host"), container, named (``ip netns``), overlay
     (an overlay network's hidden one), load-balancer, ingress, or process (nothing but a process holds

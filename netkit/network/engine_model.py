@@ -1,11 +1,10 @@
-"""What the engine says: networks, containers with their sandbox and endpoints, swarms and services."""
+"""What an engine says (networks, containers with their sandbox and endpoints, swarms and services), and the node it runs on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from netkit.network.model.kernel import End
-from netkit.network.model.order import Address, Ip, Subnet, by_address, sort
+from netkit.network.kernel_model import HOST, Address, End, Ip, NetworkNamespace, Subnet, by_address, by_name, sort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """A container's network stack in the terms of the container network model; ``key`` is its file."""
+    """A container's network namespace in the terms of the container network model; ``key`` is its file."""
 
     namespace: str
     key: str = field(default="", compare=False)
@@ -162,3 +161,49 @@ class Service:
             ports=lambda p: (p.protocol, p.port, p.target),
             tasks=lambda t: (t.name, t.node, t.state),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One machine. ``state`` is up, idle (not started yet) or down; ``trouble`` says why nothing is known.
+
+    ``engine`` is None on a host that is no Docker node.
+    """
+
+    name: str
+    state: str = "up"
+    trouble: str = ""
+    address: Ip | None = None
+    engine: Engine | None = None
+    swarm: SwarmMember | None = None
+    namespaces: tuple[NetworkNamespace, ...] = ()
+    networks: tuple[Network, ...] = ()
+    containers: tuple[Container, ...] = ()
+
+    def __post_init__(self) -> None:
+        sort(
+            self,
+            namespaces=lambda n: (n.name != HOST, n.name),
+            networks=lambda n: (n.name, n.driver, n.scope),
+            containers=by_name,
+        )
+
+    def namespace(self, name: str) -> NetworkNamespace | None:
+        """The namespace of this name, or None."""
+        return next((namespace for namespace in self.namespaces if namespace.name == name), None)
+
+    def container(self, name: str) -> Container | None:
+        """The container of this name, or None."""
+        return next((container for container in self.containers if container.name == name), None)
+
+    def network(self, name: str) -> Network | None:
+        """The network of this name, or None."""
+        return next((network for network in self.networks if network.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lan:
+    """The network that joins the nodes: it lies outside of all of them."""
+
+    subnet: Subnet
+    name: str = "LAN"
