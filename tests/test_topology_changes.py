@@ -6,7 +6,7 @@ import pytest
 
 from netkit.laboratory.lab import open_lab
 from netkit.network.capture import capture
-from netkit.network.diff import Diff
+from netkit.network.difference import Diff
 
 pytestmark = pytest.mark.once
 

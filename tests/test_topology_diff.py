@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from netkit.network.diff import OPPOSITE, Change, calc_diff
+from netkit.network.difference import OPPOSITE, Change, calc_diff
 from netkit.network.model import (
     Topology,
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netkit.network.diff import calc_diff
+from netkit.network.difference import calc_diff
 from netkit.network.model import (
     HOST,
     BridgePort,

@@ -105,7 +105,7 @@ class Topology:
 
     def text(self, **options) -> str:
         """The network in words, the same every time: see :func:`netkit.network.text.to_text` for the options."""
-        from netkit.network.text import to_text
+        from netkit.network.describe import to_text
 
         return to_text(self, **options)
 
@@ -116,8 +116,8 @@ class Topology:
         return draw(self, **options)
 
     def diff(self, other: Topology):
-        """What is different in ``other``, usually a later capture: a :class:`netkit.network.diff.Diff`."""
-        from netkit.network.diff import calc_diff
+        """What is different in ``other``, usually a later capture: a :class:`netkit.network.difference.Diff`."""
+        from netkit.network.difference import calc_diff
 
         return calc_diff(self, other)
 
