@@ -13,9 +13,9 @@ import pytest
 
 from netkit.figure.dot import to_dot
 from netkit.network import model
+from netkit.network.describe import to_text
 from netkit.network.difference import calc_diff
 from netkit.network.model import Interface, Topology
-from netkit.network.describe import to_text
 from netkit.network.select import SHOW
 from tests.random_topologies import mutate, random_topology, shuffle
 from tests.topologies import EXAMPLES

@@ -29,10 +29,12 @@ from netkit.network.words import (
     tell_value,
 )
 
-__all__ = ["Clause", "Line", "describe", "tell_line", "tell_lines", "to_text"]
+__all__ = ["WHOLE", "Clause", "Line", "describe", "tell_line", "tell_lines", "to_text"]
 
 # engines up to 26 count a container's short id among its names
 SHORT_ID = re.compile(r"[0-9a-f]{12}")
+# the levels of what is told of something as a whole, unless more is asked for
+WHOLE = frozenset({"", "derived"})
 KINDS = {
     "load-balancer": "the load balancer of a network",
     "ingress": "the way from published ports to services",
@@ -58,7 +60,7 @@ def to_text(topology: Topology, *, show: Collection[str] = ("addresses",), node:
     """
     wanted = calc_show(show)
     lines = describe(calc_selection(topology, node, focus), _calc_raw(topology))
-    return "\n".join(tell_lines(lines, wanted | {"derived"} | ({"tunnels"} if "fdb" in wanted else set()))) or "nothing here"
+    return "\n".join(tell_lines(lines, wanted | WHOLE | ({"tunnels"} if "fdb" in wanted else set()))) or "nothing here"
 
 
 def tell_lines(lines: Iterable[Line], wanted: Collection[str], indent: str = "") -> Iterator[str]:
@@ -90,7 +92,9 @@ def describe(topology: Topology, raw: dict[End, Interface] | None = None, *, com
     if topology.lan:
         there = (node for node in topology.nodes if node.address and node.address in topology.lan.subnet)
         told = [f"{plain(node.name)} {node.address}" for node in there]
-        lines.append(make_line(f"{plain(topology.lan.name)} {topology.lan.subnet}", *(Clause(each, "derived") for each in told), about="lan"))
+        lines.append(
+            make_line(f"{plain(topology.lan.name)} {topology.lan.subnet}", *(Clause(each, "derived") for each in told), about="lan")
+        )
     lines += [NodeDescriber(scene, node).describe() for node in topology.nodes]
     return tuple(lines + [_describe_service(service) for service in topology.services])
 
@@ -179,7 +183,10 @@ class NodeDescriber:
         if not engine:
             return []
         level = "" if engine.state != "up" and node.state == "up" else "hidden"
-        head, version = f"the Docker engine is {plain(engine.state)}", Clause(engine.version and f"version {plain(engine.version)}", "hidden")
+        head, version = (
+            f"the Docker engine is {plain(engine.state)}",
+            Clause(engine.version and f"version {plain(engine.version)}", "hidden"),
+        )
         about, follows = f"{node.name}/engine", f"{node.name}/{HOST}"
         return [make_line(head, plain(engine.trouble), version, about=about, level=level, follows=follows)]
 
@@ -200,7 +207,7 @@ class NodeDescriber:
             state = "a loopback" if loopback.up else "a loopback, which is down"
             words = f"nothing but {state}" if lonely else "" if loopback.up else "its loopback is down"
             clauses.append(Clause(words, "derived"))
-        clauses.append(Clause(f"kind {plain(each.kind)}", "hidden"))
+        clauses.append(Clause("" if each.kind in KINDS else f"kind {plain(each.kind)}", "hidden"))
         lines = [*inside.interfaces(), *inside.filters(), *inside.tables()]
         level = "hidden" if is_hidden else ""
         return make_line(plain(each.name), *clauses, inner=lines, about=inside.place, level=level)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from netkit.network.describe import Clause, Line, describe, tell_line
+from netkit.network.describe import WHOLE, Clause, Line, describe, tell_line
 from netkit.network.model import End, NetworkNamespace, Node, Topology
 from netkit.network.words import plain, tell_stack
 
@@ -17,9 +17,8 @@ OPPOSITE = {"appeared": "vanished", "vanished": "appeared", "changed": "changed"
 # the levels of lines and clauses that only an option tells, by that option
 OPTIONS = {"macs": "macs", "neighbours": "learned", "fdb": "learned", "filled": "learned", "rules": "rules"}
 FOLLOWS = "follows"
-# what is told of something that is there on both sides, and of something that is new or gone
+# the levels of what is told of something that is there on both sides
 ALWAYS = {"", "hidden", "addresses", "routes", "options", "tunnels"}
-WHOLE = {"", "derived"}
 # a rule of an engine's: in a chain of its own, or leading there; DOCKER-USER is the user's, and returns at its end
 ENGINES = re.compile(r"-A DOCKER(?!-USER)|-[jg] DOCKER|-A DOCKER-USER -j RETURN$|docker")
 
@@ -227,7 +226,9 @@ def _calc_option(levels: Iterable[str]) -> str:
 # -- in words --
 
 
-def _tell(changes: Iterable[Change], told: Collection[str], levels: Collection[str], indent: str = "", is_new: bool = False) -> Iterator[str]:
+def _tell(
+    changes: Iterable[Change], told: Collection[str], levels: Collection[str], indent: str = "", is_new: bool = False
+) -> Iterator[str]:
     """The lines of a tree, for who is told changes with these options, and clauses of these levels.
 
     ``is_new`` says that they are inside of something that came or went, which is told like a text.

@@ -10,7 +10,6 @@ from netkit.network.canon import calc_container_names
 from netkit.network.model import HOST, Container, End, Firewall, Interface, NetworkNamespace, Node, Topology
 from netkit.network.words import join, plain
 
-
 # what text and figure can show beside what there is
 SHOW = ("addresses", "macs", "routes", "neighbours", "fdb", "rules", "options", "all")
 
@@ -112,9 +111,7 @@ def _reduce_node(node: Node, chosen: set[tuple[str, str]], kept: set[End]) -> No
     if not mine and not any(end.node == node.name for end in kept):
         return None
     containers = [
-        each
-        for each in node.containers
-        if f"container {each.name}" in mine or (each.sandbox and each.sandbox.namespace in mine - {HOST})
+        each for each in node.containers if f"container {each.name}" in mine or (each.sandbox and each.sandbox.namespace in mine - {HOST})
     ]
     namespaces = [_reduce_namespace(node, each, kept, each.name in mine) for each in node.namespaces]
     left = [each for each in namespaces if each.kind == HOST or each.name in mine or each.interfaces]
