@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from netkit.network.describe import WHOLE, Line, describe, tell_line
+from netkit.network.describe import describe
+from netkit.network.lines import WHOLE, Line, tell_line
 from netkit.network.model import HOST, Container, Node, Topology
 from netkit.network.words import plain, tell_end, tell_nature
 
@@ -84,7 +85,7 @@ def _walk(lines: tuple[Line, ...]) -> Iterator[Line]:
 def _calc_namespaces(node: Node, lines: Mapping[str, Line]) -> Iterator[tuple[str, Facts]]:
     for namespace in node.namespaces:
         place, is_host = f"{node.name}/{namespace.name}", namespace.kind == HOST
-        line = lines[node.name] if is_host else lines[place]
+        line = lines[node.name] if is_host else lines.get(place, lines[node.name])
         title = f"{plain(node.name)}: the node's own network namespace" if is_host else plain(namespace.title)
         inside = _tell_inner(line, place, IN_NAMESPACE, "interfaces")
         own = () if is_host else _tell_own(line)
@@ -100,7 +101,11 @@ def _tell_container(node: Node, container: Container, lines: Mapping[str, Line])
     told = (*_tell_own(lines[place]), *_tell_inner(lines[place], place, IN_NAMESPACE, "interfaces"))
     stack = container.sandbox.namespace if container.sandbox else HOST
     other = f"{node.name}/{stack}"
-    return told if stack == HOST or other == place else (*told, *_tell_inner(lines[other], other, IN_NAMESPACE, "interfaces"))
+    return (
+        told
+        if stack == HOST or other == place or other not in lines
+        else (*told, *_tell_inner(lines[other], other, IN_NAMESPACE, "interfaces"))
+    )
 
 
 def _calc_interfaces(topology: Topology, lines: Mapping[str, Line]) -> Iterator[tuple[str, Facts]]:

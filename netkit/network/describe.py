@@ -8,13 +8,13 @@ told unless asked for, so the text is the same in every lab, on every engine.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from netkit.network.canon import calc_container_names, calc_names
-from netkit.network.describe_kernel import Clause, Line, NamespaceDescriber, Scene, make_line, tell_rest
-from netkit.network.model import HOST, Container, End, Endpoint, Interface, Network, NetworkNamespace, Node, Service, Topology
-from netkit.network.select import calc_selection, calc_show
+from netkit.network.describe_kernel import NamespaceDescriber, Scene
+from netkit.network.lines import WHOLE, Clause, Line, make_line, tell_lines, tell_rest
+from netkit.network.model import HOST, Container, End, Interface, Network, NetworkNamespace, Node, Service, Topology
+from netkit.network.select import calc_selection, calc_show, find_captured
 from netkit.network.words import (
     BUILTIN,
     calc_owners,
@@ -29,12 +29,8 @@ from netkit.network.words import (
     tell_value,
 )
 
-__all__ = ["WHOLE", "Clause", "Line", "describe", "tell_line", "tell_lines", "to_text"]
-
 # engines up to 26 count a container's short id among its names
 SHORT_ID = re.compile(r"[0-9a-f]{12}")
-# the levels of what is told of something as a whole, unless more is asked for
-WHOLE = frozenset({"", "derived"})
 KINDS = {
     "load-balancer": "the load balancer of a network",
     "ingress": "the way from published ports to services",
@@ -59,26 +55,8 @@ def to_text(topology: Topology, *, show: Collection[str] = ("addresses",), node:
     these and what they are joined to. Raises NetkitError, saying what there is, for an unknown name.
     """
     wanted = calc_show(show)
-    lines = describe(calc_selection(topology, node, focus), _calc_raw(topology))
+    lines = describe(calc_selection(topology, node, focus), find_captured(topology))
     return "\n".join(tell_lines(lines, wanted | WHOLE | ({"tunnels"} if "fdb" in wanted else set()))) or "nothing here"
-
-
-def tell_lines(lines: Iterable[Line], wanted: Collection[str], indent: str = "") -> Iterator[str]:
-    """The lines in words, for who wants these levels (see :class:`Line`); those inside of a line are indented."""
-    for each in lines:
-        if set(each.level.split()) <= set(wanted):
-            yield indent + tell_line(each.head, each.clauses, wanted)
-            yield from tell_lines(each.inner, wanted, indent + "  ")
-
-
-def tell_line(head: str, clauses: Iterable[Clause], wanted: Collection[str]) -> str:
-    """A line's own words, with the clauses for who wants these levels."""
-    glue = ": "
-    for each in clauses:
-        if set(each.level.split()) <= set(wanted):
-            head += (each.glue or glue) + each.words
-            glue = glue if each.glue else ", "
-    return head
 
 
 def describe(topology: Topology, raw: dict[End, Interface] | None = None, *, compared: bool = False) -> tuple[Line, ...]:
@@ -91,24 +69,10 @@ def describe(topology: Topology, raw: dict[End, Interface] | None = None, *, com
     lines = []
     if topology.lan:
         there = (node for node in topology.nodes if node.address and node.address in topology.lan.subnet)
-        told = [f"{plain(node.name)} {node.address}" for node in there]
-        lines.append(
-            make_line(f"{plain(topology.lan.name)} {topology.lan.subnet}", *(Clause(each, "derived") for each in told), about="lan")
-        )
+        told = (Clause(f"{plain(node.name)} {node.address}", "derived") for node in there)
+        lines.append(make_line(f"{plain(topology.lan.name)} {topology.lan.subnet}", *told, about="lan"))
     lines += [NodeDescriber(scene, node).describe() for node in topology.nodes]
     return tuple(lines + [_describe_service(service) for service in topology.services])
-
-
-def _calc_raw(topology: Topology) -> dict[End, Interface]:
-    """Each interface as it was captured, by the place it has in the canonical topology."""
-    found = {}
-    for node, namespace in topology.stacks():
-        names, containers = calc_names(node, namespace), calc_container_names(node)
-        is_task = namespace.kind == "container" and namespace.title in containers
-        place = f"container {containers[namespace.title]}" if is_task else namespace.name
-        for each in namespace.interfaces:
-            found[End(node=node.name, namespace=place, interface=names.get(each.name, each.name))] = each
-    return found
 
 
 @dataclass(frozen=True)
@@ -141,8 +105,8 @@ class NodeDescriber:
 
     def is_own(self, container: Container) -> bool:
         """Whether the namespace a container is in is its own, and known."""
-        name = f"container {container.name}"
-        return bool(container.sandbox and container.sandbox.namespace == name and self.node.namespace(name))
+        stack = container.sandbox.namespace if container.sandbox else ""
+        return stack == f"container {container.name}" and bool(self.node.namespace(stack))
 
     # -- the node itself --
 
@@ -183,12 +147,9 @@ class NodeDescriber:
         if not engine:
             return []
         level = "" if engine.state != "up" and node.state == "up" else "hidden"
-        head, version = (
-            f"the Docker engine is {plain(engine.state)}",
-            Clause(engine.version and f"version {plain(engine.version)}", "hidden"),
-        )
-        about, follows = f"{node.name}/engine", f"{node.name}/{HOST}"
-        return [make_line(head, plain(engine.trouble), version, about=about, level=level, follows=follows)]
+        head, version = f"the Docker engine is {plain(engine.state)}", f"version {plain(engine.version)}" if engine.version else ""
+        told = plain(engine.trouble), Clause(version, "hidden")
+        return [make_line(head, *told, about=f"{node.name}/engine", level=level, follows=f"{node.name}/{HOST}")]
 
     def namespace(self, each: NetworkNamespace, is_hidden: bool = False) -> Line:
         """A namespace that is no container's: made by hand, an overlay network's, a swarm's, or a process's."""
@@ -209,8 +170,7 @@ class NodeDescriber:
             clauses.append(Clause(words, "derived"))
         clauses.append(Clause("" if each.kind in KINDS else f"kind {plain(each.kind)}", "hidden"))
         lines = [*inside.interfaces(), *inside.filters(), *inside.tables()]
-        level = "hidden" if is_hidden else ""
-        return make_line(plain(each.name), *clauses, inner=lines, about=inside.place, level=level)
+        return make_line(plain(each.name), *clauses, inner=lines, about=inside.place, level="hidden" if is_hidden else "")
 
     def find_overlay(self, each: NetworkNamespace) -> Network | None:
         """The overlay network whose hidden namespace this is."""
@@ -292,7 +252,9 @@ class NodeDescriber:
 
     def endpoints(self, container: Container) -> Iterator[Line]:
         """Endpoints; the text has their names, and addresses that no interface has."""
+        here = (self.node.name, container.sandbox.namespace if container.sandbox else "")
         for each in container.endpoints:
+            end = each.interface
             names = [plain(name) for name in each.names if name != container.name and not SHORT_ID.fullmatch(name)]
             others = [plain(name) for name in each.names if plain(name) not in names]
             if names:
@@ -302,7 +264,7 @@ class NodeDescriber:
                 yield make_line(words, level="derived")
             yield make_line(
                 f"endpoint in network {plain(each.network)}",
-                self.plug(container, each),
+                "" if not end else plain(end.interface) if (end.node, end.namespace) == here else tell_end(end, self.node.name),
                 join(each.addresses),
                 f"known as {join(names)}" if names else "",
                 Clause(f"known as {join(others)}" if others else "", "hidden"),
@@ -311,14 +273,6 @@ class NodeDescriber:
                 about=f"{self.node.name}/container {container.name}/network {each.network}",
                 level="hidden",
             )
-
-    def plug(self, container: Container, endpoint: Endpoint) -> str:
-        """The interface of an endpoint."""
-        end = endpoint.interface
-        if not end:
-            return ""
-        is_mine = end.node == self.node.name and container.sandbox and end.namespace == container.sandbox.namespace
-        return plain(end.interface) if is_mine else tell_end(end, self.node.name)
 
 
 def _describe_service(service: Service) -> Line:

@@ -1,17 +1,15 @@
-"""What lines are, and those on what the kernel has: a network namespace's interfaces and tables."""
+"""The lines on what the kernel has: a network namespace's interfaces and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from netkit.network.lines import Clause, Line, as_clauses, make_line, tell_rest
 from netkit.network.model import HOST, End, Firewall, ForwardingEntry, Interface, NetworkNamespace, Node, Route, Topology
 from netkit.network.words import (
-    calc_settings,
     is_link_local,
     join,
-    label,
     order_of_bridge,
     plain,
     tell_addresses,
@@ -21,7 +19,6 @@ from netkit.network.words import (
     tell_network,
     tell_port,
     tell_route,
-    tell_value,
 )
 
 # the operational state that goes without saying, by what is told of an interface (RFC 2863)
@@ -29,57 +26,6 @@ USUAL = {"": "up", "down": "down", "no carrier": "down", "no port": "down"}
 # fields of an interface that have words of their own in each of its lines
 TOLD = ("name", "kind", "mac", "mtu", "up", "state", "addresses")
 MAIN = 254  # the routing table that is meant if none is named (rt_tables)
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """Some words of a line. ``glue`` stands before them; without one, a comma does, or a colon if they are the first."""
-
-    words: str
-    level: str = ""
-    glue: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Something there is: what it is called, what is said of it, and the lines that lie inside of it.
-
-    ``about`` says what it is by its place, as in :class:`netkit.network.difference.Change`; it is empty, or shared,
-    for what has no place of its own. ``level`` says who is told, of a line or of a single clause:
-
-    - nothing: every reader
-    - words of :data:`netkit.network.select.SHOW`, such as "macs": who asked for all of these
-    - "derived": every reader, but it is no difference, because another line or clause has the same fact
-    - "hidden": nobody, unless it is different: a line, in the text, says it with others, or it goes without saying
-    - "tunnels": who asked for the fdb; but a difference in it is told to every reader
-    - "filled": nobody, unless it is different and what fills by itself was asked for
-
-    ``follows`` is the place of what a line with a level comes and goes with, beside the namespace it is in: if that
-    is new or gone, this is no news.
-    """
-
-    head: str
-    clauses: tuple[Clause, ...] = ()
-    inner: tuple[Line, ...] = ()
-    about: str = ""
-    level: str = ""
-    follows: str = ""
-
-
-def make_line(head: str, *clauses: Clause | str, inner: Iterable[Line] = (), about: str = "", level: str = "", follows: str = "") -> Line:
-    """A line; clauses may be plain words, and those without any words are left out."""
-    return Line(head, as_clauses(*clauses), tuple(inner), about, level, follows)
-
-
-def as_clauses(*clauses: Clause | str) -> tuple[Clause, ...]:
-    """Plain words as clauses, those without any words left out."""
-    told = (each if isinstance(each, Clause) else Clause(each) for each in clauses)
-    return tuple(each for each in told if each.words)
-
-
-def tell_rest(value: Any, *told: str) -> list[Clause]:
-    """Hidden clauses on whatever a value of the model has that no other clause tells."""
-    return [Clause(f"{label(name)} {tell_value(found)}", "hidden") for name, found in calc_settings(value, *told)]
 
 
 @dataclass(frozen=True)

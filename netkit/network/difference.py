@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from netkit.network.describe import WHOLE, Clause, Line, describe, tell_line
-from netkit.network.model import End, NetworkNamespace, Node, Topology
+from netkit.network.describe import describe
+from netkit.network.lines import WHOLE, Clause, Line, subtract, tell_line
+from netkit.network.model import End, Node, Topology
 from netkit.network.words import plain, tell_stack
 
 SIGNS = {"appeared": "+", "vanished": "-", "changed": "~", "moved": "~", "": " "}
-OPPOSITE = {"appeared": "vanished", "vanished": "appeared", "changed": "changed", "moved": "moved"}
 # the levels of lines and clauses that only an option tells, by that option
 OPTIONS = {"macs": "macs", "neighbours": "learned", "fdb": "learned", "filled": "learned", "rules": "rules"}
 FOLLOWS = "follows"
@@ -28,16 +28,7 @@ class Change:
     """One line that is different.
 
     ``kind`` is appeared, vanished, changed or moved; it is empty where only lines in ``inner`` are different.
-    ``about`` says what it is, by the names of :meth:`Topology.canonical`:
-
-    - "lan", "node1", "service hello", "service hello/task hello.1"
-    - "node1/network shop", "node1/container web" (also its namespace), "node1/netns red"
-    - "node1/host/docker0", "node1/container web/eth0": an interface in a namespace
-    - "node1/container web/network shop": an endpoint; ".../port 8080/tcp": a published port
-    - below a namespace: "route DESTINATION", "neighbour ADDRESS", "fdb OWNER MAC", "masquerade SUBNET",
-      "port 8080/tcp", "isolated", "internal BRIDGE", "silent BRIDGE", "policies", "rules"
-
-    ``line`` is there now, or was if it is gone. Where it is on both sides, ``gained`` and ``lost`` are what is said of it
+    ``about`` says what it is, as in :class:`Line`, by the names of :meth:`Topology.canonical`. ``line`` is there now, or was if it is gone. Where it is on both sides, ``gained`` and ``lost`` are what is said of it
     now and was before. ``was`` is the earlier place of what moved, ``also`` those of everything else that came or went
     with it. ``told_with`` is empty for what every reader is told, or the option of :meth:`Diff.text` that tells it: "macs"
     (follows from random MAC addresses), "learned" (tables that fill and empty by themselves), "rules" (the packet
@@ -59,11 +50,6 @@ class Change:
         """The places of everything that came or went with it."""
         with_it = (each for each in _walk(self.inner) if each.kind == self.kind and each.about)
         return tuple(dict.fromkeys(each.about for each in with_it)) if self.kind in ("appeared", "vanished") else ()
-
-    @property
-    def words(self) -> str:
-        """The line as every reader is told it."""
-        return _tell_own(self, ALWAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +112,7 @@ def calc_diff(before: Topology, after: Topology) -> Diff:
     Both are compared by their canonical names, so what is random does not count.
     """
     old, new = before.canonical(), after.canonical()
-    moves = {str(one): str(other) for one, other in _find_moves(old, new).items()}
+    moves = {str(one): str(other) for one, other in _find_moves(old, new)}
     places = [{f"{node.name}/{each.name}" for node, each in side.stacks()} for side in (old, new)]
     comparison = Comparison(_Side(describe(old, compared=True), moves), _Side(describe(new, compared=True)), places[0] ^ places[1])
     tree = [_explain_rules(change, old, new) for change in comparison.compare(())]
@@ -187,7 +173,7 @@ class Comparison:
         return Change(kind, line.about, line, told_with=FOLLOWS if follows else _calc_option([line.level]), inner=inner)
 
     def _compare_both(self, key: tuple, before: Line, after: Line, inner: tuple[Change, ...]) -> Change | None:
-        gained, lost = _subtract(after.clauses, before.clauses), _subtract(before.clauses, after.clauses)
+        gained, lost = subtract(after.clauses, before.clauses), subtract(before.clauses, after.clauses)
         if not inner and self.old.inner[key] != self.new.inner[key] and set(self.old.inner[key]) == set(self.new.inner[key]):
             gained = (*gained, Clause("in another order"))
         is_moved = before.about != after.about
@@ -204,18 +190,6 @@ class Comparison:
             option = _calc_option(each.level for each in (*gained, *lost))
         was = before.about if is_moved else ""
         return Change(kind, after.about, after, gained, lost, was, option if kind else "", inner)
-
-
-def _subtract(some: Iterable[Clause], others: Iterable[Clause]) -> tuple[Clause, ...]:
-    """The clauses whose words are not among the others', without those that are told elsewhere."""
-    left = Counter(each.words for each in others if "derived" not in each.level)
-    found = []
-    for each in some:
-        if "derived" not in each.level:
-            if not left[each.words]:
-                found.append(each)
-            left[each.words] -= left[each.words] > 0
-    return tuple(found)
 
 
 def _calc_option(levels: Iterable[str]) -> str:
@@ -273,35 +247,31 @@ def _flatten(changes: Iterable[Change], kind: str = "") -> Iterator[Change]:
 # -- what has moved, and whose a rule is --
 
 
-def _find_moves(before: Topology, after: Topology) -> dict[End, End]:
-    """Where each interface has gone that is no longer where it was, known by its MAC address: {old place: new place}."""
+def _find_moves(before: Topology, after: Topology) -> Iterator[tuple[End, End]]:
+    """Where each interface was and is that is no longer where it was, known by its MAC address.
+
+    One that an engine counts as an endpoint on both sides has not moved: engines give a MAC address again with its address.
+    """
     gone, come = _find_strays(before, after), _find_strays(after, before)
-    pairs = ((gone[key], come[key]) for key in gone if key in come)
-    return {old: new for old, new in pairs if old and new and _is_move(before, after, old, new)}
+    endpoints, stacks = [], []
+    for side in (before, after):
+        containers = (container for node in side.nodes for container in node.containers)
+        endpoints.append({each.interface for container in containers for each in container.endpoints})
+        stacks.append({(node.name, namespace.name) for node, namespace in side.stacks()})
+    for key in gone.keys() & come.keys():
+        (old, *others), (new, *more) = gone[key], come[key]
+        is_known = (old.node, old.namespace) in stacks[1] or (new.node, new.namespace) in stacks[0]
+        if is_known and not others and not more and not (old in endpoints[0] and new in endpoints[1]):
+            yield old, new
 
 
-def _find_strays(here: Topology, there: Topology) -> dict[tuple, End | None]:
-    """Interfaces that only one side has at their place, by node, kind and MAC address; None if several share these."""
-    found: dict[tuple, End | None] = {}
+def _find_strays(here: Topology, there: Topology) -> dict[tuple, list[End]]:
+    """Interfaces that only one side has at their place, by node, kind and MAC address."""
+    found: dict[tuple, list[End]] = {}
     for end, interface in here.ends():
         if interface.kind != "loopback" and interface.mac and there.at(end) is None:
-            key = (end.node, interface.kind, interface.mac)
-            found[key] = None if key in found else end
+            found.setdefault((end.node, interface.kind, interface.mac), []).append(end)
     return found
-
-
-def _is_move(before: Topology, after: Topology, old: End, new: End) -> bool:
-    """Whether one interface went from the old place to the new, and an engine did not give its address to another."""
-
-    def is_endpoint(topology: Topology, end: End) -> bool:
-        node = topology.node(end.node)
-        return bool(node) and any(each.interface == end for container in node.containers for each in container.endpoints)
-
-    def find(topology: Topology, end: End) -> NetworkNamespace | None:
-        node = topology.node(end.node)
-        return node.namespace(end.namespace) if node else None
-
-    return not (is_endpoint(before, old) and is_endpoint(after, new)) and bool(find(after, old) or find(before, new))
 
 
 def _explain_rules(change: Change, before: Topology, after: Topology) -> Change:
