@@ -52,7 +52,7 @@ class Change:
         return tuple(dict.fromkeys(each.about for each in with_it)) if self.kind in ("appeared", "vanished") else ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Diff:
     """What happened between two topologies; true if anything did."""
 

@@ -104,7 +104,7 @@ class Topology:
                 yield End(node=node.name, namespace=namespace.name, interface=interface.name), interface
 
     def text(self, **options) -> str:
-        """The network in words, the same every time: see :func:`netkit.network.text.to_text` for the options."""
+        """The network in words, the same every time: see :func:`netkit.network.describe.to_text` for the options."""
         from netkit.network.describe import to_text
 
         return to_text(self, **options)
