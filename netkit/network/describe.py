@@ -127,6 +127,7 @@ class NodeDescriber:
             yield Clause(f"swarm {tell_value(node.swarm)}" if node.swarm else "", "hidden")
             return
         yield Clause("up" if host else "without a network namespace", "hidden")
+        yield Clause(f"DNS server {host.resolver}" if host and host.resolver else "", "hidden")
         if cable:
             yield Clause(f"{plain(cable.name)} {tell_addresses(cable)} on the {plain(self.scene.topology.lan.name)}", "derived")
             yield Clause(tell_condition(cable), "derived")
@@ -156,9 +157,8 @@ class NodeDescriber:
         inside = self.inside(each)
         clauses = [Clause(KINDS.get(each.kind, ""))]
         if network := self.find_overlay(each):
-            traits = [word for word in ("internal", "attachable") if getattr(network, word)]
             clauses = [Clause(f"the hidden namespace of network {plain(network.name)}"), Clause(join(network.subnets) or "no subnet")]
-            clauses += map(Clause, traits)
+            clauses += [Clause(word) for word in ("internal", "attachable") if getattr(network, word)]
         if each.kind != "overlay":
             clauses += inside.way_out()
         elif each.resolver:
