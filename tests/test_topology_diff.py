@@ -7,12 +7,13 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
+from netkit.network import describe, describe_kernel
 from netkit.network.difference import Change, calc_diff
 from netkit.network.model import Endpoint, Interface, Topology
 from tests import topologies
 from tests.random_topologies import mutate, random_topology, shuffle
 from tests.topologies import EXAMPLES
-from tests.variations import draw_mac, transform
+from tests.variations import draw_mac, mutate_each, transform
 
 pytestmark = pytest.mark.once
 
@@ -52,6 +53,29 @@ def test_there_are_no_changes_exactly_if_equal(seeded):
         before, after = _random_pair(seeded)
         assert bool(calc_diff(before, after)) == (before != after)
         assert not calc_diff(before, shuffle(before, seeded))
+
+
+def _find_missed(rng: random.Random) -> set[str]:
+    """Fields whose difference is not told, or not seen at all."""
+    seen, missed = set(), set()
+    for topology in (topologies.swarm(), topologies.modes(), topologies.macvlan()):
+        for other, what in mutate_each(topology, rng):
+            if what not in seen and calc_diff(topology, other).text(**EVERYTHING) == "nothing changed":
+                missed.add(what)
+            seen.add(what)
+    return missed
+
+
+def test_every_field_is_told(seeded):
+    """A difference in any field of any class of the model is a change, and is told."""
+    assert _find_missed(seeded) == set()
+
+
+def test_a_field_without_words_would_be_missed(seeded, monkeypatch):
+    """Without the clauses on what the text does not tell, fields are missed: the test above can fail."""
+    for module in (describe, describe_kernel):
+        monkeypatch.setattr(module, "tell_rest", lambda *_: [])
+    assert {"Route.scope", "Network.scope"} <= _find_missed(seeded)
 
 
 def test_whatever_is_different_is_told(seeded):
