@@ -11,7 +11,9 @@ import pytest
 
 from netkit.errors import NetkitError
 from netkit.figure.dot import to_dot
-from netkit.network.text import SHOW, plain, to_text
+from netkit.network.describe import to_text
+from netkit.network.select import SHOW
+from netkit.network.words import plain
 from tests import topologies
 from tests.random_topologies import random_topology, shuffle
 from tests.topologies import EXAMPLES, machine

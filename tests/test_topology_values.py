@@ -13,9 +13,10 @@ import pytest
 
 from netkit.figure.dot import to_dot
 from netkit.network import model
-from netkit.network.diff import calc_diff
+from netkit.network.describe import to_text
+from netkit.network.difference import calc_diff
 from netkit.network.model import Interface
-from netkit.network.text import SHOW, to_text
+from netkit.network.select import SHOW
 from netkit.network.topology import Topology
 from tests.random_topologies import mutate, random_topology, shuffle
 from tests.topologies import EXAMPLES

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from netkit.network.model import HOST, End, Interface, Lan, NetworkNamespace, Node, Topology
 from netkit.network.select import calc_selection
-from netkit.network.text.telling import indent
 from netkit.network.words import plain, tell_addresses, tell_condition, tell_stack
 
 HEAD = (
@@ -32,6 +31,11 @@ def to_dot(topology: Topology, *, node: str | None = None, focus: Collection[str
         lines += _draw_node(each)
     lines += [*_join_pairs(picture), *_join_ports(picture), *_join_parents(picture), *_join_tunnels(picture), *_join_lan(picture)]
     return "\n".join(["graph topology {", *indent(lines), "}"])
+
+
+def indent(lines: Iterable[str]) -> list[str]:
+    """The lines, one step further in."""
+    return [f"  {line}" for line in lines]
 
 
 def quote(text: str) -> str:

@@ -1,38 +1,49 @@
-"""What is known of each object of a picture, as plain text: a title, and lines of label and fact. Pure."""
+"""What is known of each object of a picture, as plain text: a title, and lines of label and fact. Pure.
+
+All of it is said by the lines that describe the topology; here they are put on a card for each object.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from netkit.network.model import HOST, Container, End, Interface, Network, NetworkNamespace, Node, Topology
-from netkit.network.words import (
-    calc_owners,
-    is_chance,
-    join,
-    plain,
-    tell_condition,
-    tell_end,
-    tell_masquerade,
-    tell_means,
-    tell_nature,
-    tell_network,
-    tell_port,
-    tell_ports,
-    tell_route,
-)
+from netkit.network.describe import describe
+from netkit.network.lines import WHOLE, Line, tell_line
+from netkit.network.model import HOST, Container, Node, Topology
+from netkit.network.words import plain, tell_end, tell_nature
 
-MOST = 8  # rows of a table that are told
+MOST = 8  # facts under one label
+Fact = tuple[str, str]
 KINDS = {
-    "container": "network stack of a container",
+    "container": "network namespace of a container",
     "named": "named network namespace",
     "overlay": "hidden namespace of an overlay network",
     "load-balancer": "load balancer of a network",
     "ingress": "the way from published ports to services",
     "process": "namespace that a process holds",
 }
-
-Line = tuple[str, str]
+# what stands in the margin for lines inside of another, by what they are about
+IN_NODE = {"engine": "engine", "container": "containers", "network": "networks", "netns": "namespaces", "overlay": "namespaces"}
+IN_NAMESPACE = {
+    "route": "routes",
+    "forwarding": "forwards",
+    "neighbour": "neighbours",
+    "masquerade": "NAT",
+    "port": "ports",
+    "isolated": "isolated",
+    "internal": "isolated",
+    "silent": "isolated",
+    "network": "networks",
+}
+STATES = ("up", "down", "no carrier", "no port", "running", "paused", "exited", "created")
+DIGITS = "0123456789abcdef"
+# words at the beginning of a clause that stand in the margin
+MARGIN = (
+    "address", "state", "MAC", "MTU", "port of", "other end", "engine", "swarm", "image", "mode", "service", "task", "networks", "network",
+    "scope", "gateway", "default gateway", "DNS server", "options",
+)  # fmt: skip
+NAMES = ("interfaces", "containers", "namespaces")  # of which names are enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,150 +52,103 @@ class Facts:
 
     title: str
     kind: str
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Fact, ...] = ()
 
 
 def calc_facts(topology: Topology) -> dict[str, Facts]:
     """The facts of every object there may be in a picture, by what its shapes are ``about``."""
+    lines = {each.about: each for each in _walk(describe(topology)) if each.about}
     found: dict[str, Facts] = {}
-    owners = calc_owners(topology)
     if topology.lan:
-        there = [(plain(node.name), str(node.address)) for node in topology.nodes if node.address]
-        found["lan"] = Facts(f"{plain(topology.lan.name)} {topology.lan.subnet}", "network between the nodes", tuple(there))
+        there = tuple((plain(node.name), str(node.address)) for node in topology.nodes if node.address)
+        found["lan"] = Facts(lines["lan"].head, "network between the nodes", there)
     for node in topology.nodes:
-        found[node.name] = _tell_node(node)
+        line = lines[node.name]
+        kind = "Docker node" if node.engine else "host without Docker"
+        found[node.name] = Facts(line.head, kind, (*_tell_own(line), *_tell_inner(line, node.name, IN_NODE)))
         for network in node.networks:
-            found[f"{node.name}/network {network.name}"] = Facts(plain(network.name), "network", tuple(_tell_network(network)))
-        for namespace in node.namespaces:
-            found.update(_tell_stack(node, namespace, topology, owners))
+            place = f"{node.name}/network {network.name}"
+            found[place] = Facts(plain(network.name), "network", tuple(_tell_own(lines[place])))
+        found |= dict(_calc_namespaces(node, lines))
         for container in node.containers:
-            found[f"{node.name}/container {container.name}"] = _tell_container(node, container, owners)
-    return found
+            place = f"{node.name}/container {container.name}"
+            found[place] = Facts(plain(container.name), "container", _tell_container(node, container, lines))
+    return found | dict(_calc_interfaces(topology, lines))
 
 
-def _lines(label: str, words: list[str]) -> list[Line]:
-    """One line for each; the label stands before the first alone."""
-    told = words if len(words) <= MOST else [*words[: MOST - 1], f"… {len(words) - MOST + 1} more"]
-    return [(label if number == 0 else "", each) for number, each in enumerate(told)]
+def _walk(lines: tuple[Line, ...]) -> Iterator[Line]:
+    for each in lines:
+        yield each
+        yield from _walk(each.inner)
 
 
-def _tell_node(node: Node) -> Facts:
-    lines: list[Line] = []
-    if node.state != "up":
-        lines.append(("state", f"{plain(node.state)}: {plain(node.trouble)}" if node.trouble else plain(node.state)))
-    if node.address:
-        lines.append(("address", str(node.address)))
-    if node.engine:
-        lines.append(
-            ("engine", f"Docker {plain(node.engine.version)}".strip() if node.engine.state == "up" else plain(node.engine.trouble))
-        )
-    if node.swarm:
-        words = [node.swarm.role + (" and leader" if node.swarm.leader else ""), node.swarm.state, node.swarm.availability]
-        lines.append(("swarm", ", ".join(map(plain, words))))
-    if node.containers:
-        running = sum(container.state == "running" for container in node.containers)
-        lines.append(("containers", f"{running} running" + (f", {len(node.containers)} in all" if running < len(node.containers) else "")))
-    if node.networks:
-        lines.append(("networks", join(plain(each.name) for each in node.networks)))
-    return Facts(plain(node.name), "Docker node" if node.engine else "host without Docker", tuple(lines))
+def _calc_namespaces(node: Node, lines: Mapping[str, Line]) -> Iterator[tuple[str, Facts]]:
+    for namespace in node.namespaces:
+        place, is_host = f"{node.name}/{namespace.name}", namespace.kind == HOST
+        line = lines[node.name] if is_host else lines.get(place, lines[node.name])
+        title = f"{plain(node.name)}: the node's own network namespace" if is_host else plain(namespace.title)
+        inside = _tell_inner(line, place, IN_NAMESPACE, "interfaces")
+        own = () if is_host else _tell_own(line)
+        yield place, Facts(title, KINDS.get(namespace.kind, "network namespace"), (*own, *inside))
+        for each in namespace.firewall.masquerades if namespace.firewall else ():
+            about = f"{place}/masquerade {each.source}"
+            yield about, Facts(f"masquerade {each.source}", "source NAT", (("rule", lines[about].head),))
 
 
-def _tell_network(network: Network) -> Iterator[Line]:
-    yield "network", tell_network(network).removeprefix("network ")
-    yield "driver", f"{plain(network.driver)}, scope {plain(network.scope)}"
-    yield from _lines("means", [plain(words) for words in tell_means(network)])
-    yield from _lines("options", [f"{plain(name)} = {plain(text)}" for name, text in network.options])
-
-
-def _tell_stack(node: Node, namespace: NetworkNamespace, topology: Topology, owners: dict[str, str]) -> Iterator[tuple[str, Facts]]:
-    place = f"{node.name}/{namespace.name}"
-    own = namespace.name == HOST
-    title = f"{plain(node.name)}: the node's own network stack" if own else plain(namespace.title)
-    network = next((each for each in node.networks if namespace.kind == "overlay" and each.name == namespace.title), None)
-    lines = list(_tell_network(network)) if network else []
-    yield (
-        place,
-        Facts(
-            title,
-            "network namespace" if own else KINDS.get(namespace.kind, "network namespace"),
-            (*lines, *_tell_tables(namespace, owners)),
-        ),
+def _tell_container(node: Node, container: Container, lines: Mapping[str, Line]) -> tuple[Fact, ...]:
+    """A container's facts, with those of the namespace it is in, though that be another container's."""
+    place = f"{node.name}/container {container.name}"
+    told = (*_tell_own(lines[place]), *_tell_inner(lines[place], place, IN_NAMESPACE, "interfaces"))
+    stack = container.sandbox.namespace if container.sandbox else HOST
+    other = f"{node.name}/{stack}"
+    return (
+        told
+        if stack == HOST or other == place or other not in lines
+        else (*told, *_tell_inner(lines[other], other, IN_NAMESPACE, "interfaces"))
     )
-    for interface in namespace.interfaces:
-        yield f"{place}/{interface.name}", _tell_interface(node, namespace, interface, topology)
-    for each in namespace.firewall.masquerades if namespace.firewall else ():
-        yield f"{place}/masquerade {each.source}", Facts(f"masquerade {each.source}", "source NAT", (("rule", tell_masquerade(each)),))
 
 
-def _tell_tables(namespace: NetworkNamespace, owners: dict[str, str]) -> Iterator[Line]:
-    names = [plain(each.name) for each in namespace.interfaces]
-    yield from _lines("interfaces", [", ".join(names[at : at + 6]) for at in range(0, len(names), 6)])
-    if namespace.resolver:
-        yield "DNS server", str(namespace.resolver)
-    yield from _lines("routes", [tell_route(each) for each in namespace.routes if not is_chance(each.destination)])
-    if namespace.forwards_packets and namespace.kind == "host":
-        yield "forwards", "packets between its interfaces"
-    told = [f"{each.address} is {_tell_mac(each.mac, owners)}" for each in namespace.neighbours if not is_chance(each.address)]
-    yield from _lines("neighbours", told)
-    if namespace.firewall:
-        yield from _lines("NAT", [tell_masquerade(each) for each in namespace.firewall.masquerades])
-        forwards = [
-            f"{tell_port(each.protocol, each.port, each.address)} leads to {each.to_address} port {each.to_port}"
-            for each in namespace.firewall.forwards
-        ]
-        yield from _lines("ports", forwards)
-        if len(namespace.firewall.isolated) > 1:
-            yield "isolated", f"no packet is forwarded between {join(map(plain, namespace.firewall.isolated))}"
+def _calc_interfaces(topology: Topology, lines: Mapping[str, Line]) -> Iterator[tuple[str, Facts]]:
+    endpoints = {
+        each.interface: ("endpoint", f"of container {plain(container.name)} in network {plain(each.network)}")
+        for node in topology.nodes
+        for container in node.containers
+        for each in container.endpoints
+    }
+    for end, each in topology.ends():
+        line = lines[str(end)]
+        told = [("where", tell_end(end).partition(" of ")[2]), *_tell_own(line, is_interface=True)]
+        told += _tell_inner(line, f"{end.node}/{end.namespace}", {}, "ports")
+        kind = tell_nature(each, end.node)
+        lines_told = tuple(fact for fact in told if fact[1] != kind or each.kind == "veth")
+        yield str(end), Facts(plain(each.name), "veth" if each.kind == "veth" else kind, (*lines_told, *filter(None, [endpoints.get(end)])))
 
 
-def _tell_mac(mac: str, owners: dict[str, str]) -> str:
-    return f"{plain(mac)}" + (f" ({owners[mac]})" if mac in owners else "") if mac else "nobody: no answer"
+def _tell_own(line: Line, is_interface: bool = False) -> Iterator[Fact]:
+    """What a line says of its object: a fact for each clause. What that of an interface says of its other end is on a card of its own."""
+    for each in line.clauses:
+        words = each.words
+        start = next((word for word in MARGIN if words.startswith(f"{word} ")), "")
+        if (is_interface and "derived" in each.level) or words.startswith("kind "):
+            continue
+        if is_interface and words[0] in DIGITS and "/" in words:
+            yield "address", words
+        elif words in STATES:
+            yield "state", words
+        else:
+            yield start, words.removeprefix(f"{start} ") if start else words
 
 
-def _tell_interface(node: Node, namespace: NetworkNamespace, interface: Interface, topology: Topology) -> Facts:
-    here = End(node=node.name, namespace=namespace.name, interface=interface.name)
-    lines: list[Line] = [("where", tell_end(here).partition(" of ")[2])]
-    lines += _lines("address", [str(each) for each in interface.addresses])
-    if interface.mac and interface.kind != "loopback":
-        lines.append(("MAC", plain(interface.mac)))
-    lines += [("MTU", f"{interface.mtu} bytes"), ("state", tell_condition(interface) or "up")]
-    if interface.peer:
-        lines.append(("other end", tell_end(interface.peer, node.name)))
-    if interface.master:
-        lines.append(("port of", f"bridge {plain(interface.master)}" + (f", {plain(interface.port.state)}" if interface.port else "")))
-    ports = [plain(each.name) for each in namespace.interfaces if each.master == interface.name]
-    lines += _lines("ports", [", ".join(ports[at : at + 4]) for at in range(0, len(ports), 4)])
-    remote = {str(each.destination) for each in namespace.forwarding if each.destination and each.owner == interface.name}
-    lines += _lines("tunnels to", sorted(remote))
-    if namespace.kind == HOST:
-        lines += [line for each in node.networks if each.bridge == interface.name for line in _tell_network(each)]
-    for container in node.containers:
-        for point in container.endpoints:
-            if point.interface == here:
-                lines.append(("endpoint", f"of container {plain(container.name)} in network {plain(point.network)}"))
-    kind = tell_nature(interface, node.name)
-    return Facts(plain(interface.name), "veth" if interface.kind == "veth" else kind, tuple(lines))
-
-
-def _tell_container(node: Node, container: Container, owners: dict[str, str]) -> Facts:
-    lines: list[Line] = [("state", plain(container.state))]
-    if container.image:
-        lines.append(("image", plain(container.image)))
-    if container.service:
-        lines.append(("service", f"{plain(container.service)}, task {plain(container.task or '')}"))
-    if container.sandbox and container.sandbox.namespace == HOST:
-        lines.append(("network", "mode host: the node's own network stack"))
-    elif container.mode.startswith("container:"):
-        lines.append(("network", f"the network stack of container {plain(container.mode[10:])}"))
-    elif not container.endpoints:
-        lines.append(("network", "none" if container.mode == "none" else f"mode {plain(container.mode)}"))
-    for point in container.endpoints:
-        where = [join(point.addresses), plain(point.interface.interface) if point.interface else "no interface"]
-        lines.append(("network", ", ".join([plain(point.network), *filter(None, where)])))
-        names = [plain(name) for name in point.names if name != container.name and not container.id.startswith(name)]
-        lines += [("", f"known as {join(names)}")] if names else []
-    lines += _lines("ports", [plain(words) for words in tell_ports(container.ports, node.name)])
-    stack = node.namespace(container.sandbox.namespace) if container.sandbox else None
-    if stack and stack.name != HOST:
-        lines += list(_tell_tables(stack, owners))
-    return Facts(plain(container.name), "container", tuple(lines))
+def _tell_inner(line: Line, place: str, labels: Mapping[str, str], otherwise: str = "") -> Iterator[Fact]:
+    """The lines inside of another that are about something in a place, by their label; it stands before the first alone."""
+    told: dict[str, list[str]] = {}
+    for each in line.inner:
+        step = each.about.removeprefix(f"{place}/") if each.about.startswith(f"{place}/") else ""
+        label = labels.get(step.split(" ")[0], "" if step.startswith(("fdb ", "rules", "policies")) else otherwise) if step else ""
+        if label and "macs" not in each.level and (label != "engine" or not each.level):
+            told.setdefault(label, []).append(each.head if label in NAMES else tell_line(each.head, each.clauses, WHOLE))
+    for label, words in told.items():
+        if label in NAMES:
+            words = [", ".join(words[at : at + 4]) for at in range(0, len(words), 4)]
+        words = words if len(words) <= MOST else [*words[: MOST - 1], f"… {len(words) - MOST + 1} more"]
+        yield from ((label if number == 0 else "", each) for number, each in enumerate(words))

@@ -2,64 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from netkit.errors import NetkitError
-from netkit.network.canon import calc_container_names
+from netkit.network.canon import calc_container_names, calc_names
 from netkit.network.model import HOST, Container, End, Firewall, Interface, NetworkNamespace, Node, Topology
 from netkit.network.words import join, plain
+
+# what text and figure can show beside what there is
+SHOW = ("addresses", "macs", "routes", "neighbours", "fdb", "rules", "options", "all")
+
+
+def calc_show(show: Collection[str], known: Collection[str] = SHOW) -> frozenset[str]:
+    """What to show as a set, "all" spelt out; raises NetkitError for a word that is none of ``known``."""
+    words = {show} if isinstance(show, str) else set(show)
+    unknown = words - set(known)
+    if unknown:
+        raise NetkitError(f"there is nothing called {join(sorted(plain(str(word)) for word in unknown))} to show: there is {join(known)}")
+    return frozenset(known if "all" in words else words)
 
 
 def calc_selection(topology: Topology, node: str | None = None, focus: Collection[str] = ()) -> Topology:
     """The canonical topology, reduced to the node of that name and to the containers and namespaces in ``focus``.
 
     ``focus`` has names of containers ("web") and of namespaces ("netns red", or "red"); what they are
-    joined to stays: other ends, bridges, tunnels, and the containers that share a stack with them.
+    joined to stays: other ends, bridges, tunnels, and the containers that share a namespace with them.
     Raises NetkitError, saying what there is, for a name that is not in the topology.
     """
-    focus = (focus,) if isinstance(focus, str) else tuple(focus)
-    raw = {name: telling for each in topology.nodes for name, telling in calc_container_names(each).items()}
-    picture = topology.canonical()
-    if node is not None:
-        if picture.node(node) is None:
-            raise NetkitError(f"there is no node {plain(node)} here: there is {_listing(each.name for each in picture.nodes)}")
-        picture = replace(picture, nodes=(picture.node(node),))
-    return _calc_focus(picture, [raw.get(name, name) for name in focus]) if focus else picture
+    canonical = topology.canonical()
+    picture = replace(canonical, nodes=find_nodes(canonical, node))
+    if not focus:
+        return picture
+    names = {name: telling for each in topology.nodes for name, telling in calc_container_names(each).items()}
+    chosen = find_focus(picture, [names.get(name, name) for name in ([focus] if isinstance(focus, str) else focus)])
+    kept = _calc_reach(picture, {place for place in chosen if place[1] != HOST})
+    nodes = [found for each in picture.nodes if (found := _reduce_node(each, chosen, kept))]
+    services = {container.service for each in nodes for container in each.containers}
+    return replace(picture, nodes=tuple(nodes), services=tuple(each for each in picture.services if each.name in services))
 
 
-def _listing(names: Iterable[str]) -> str:
+def find_captured(topology: Topology) -> dict[End, Interface]:
+    """Each interface as it was captured, by the place it has in the canonical topology."""
+    found = {}
+    for node, namespace in topology.stacks():
+        names, containers = calc_names(node, namespace), calc_container_names(node)
+        is_task = namespace.kind == "container" and namespace.title in containers
+        place = f"container {containers[namespace.title]}" if is_task else namespace.name
+        for each in namespace.interfaces:
+            found[End(node=node.name, namespace=place, interface=names.get(each.name, each.name))] = each
+    return found
+
+
+def find_nodes(topology: Topology, name: str | None = None) -> tuple[Node, ...]:
+    """The node of this name alone, or all nodes without one; raises NetkitError, saying what there is, for an unknown name."""
+    found = tuple(node for node in topology.nodes if name in (None, node.name))
+    if name is not None and not found:
+        raise NetkitError(f"there is no node {plain(name)} here: there is {_tell_known(each.name for each in topology.nodes)}")
+    return found
+
+
+def find_focus(topology: Topology, focus: Collection[str]) -> set[tuple[str, str]]:
+    """What the names in ``focus`` stand for, as pairs of a node and "container web", "netns red" or another namespace's name.
+
+    A container is named by its name or that of its task, another namespace by its name with or without the word for its kind;
+    the namespace that a container is in is chosen with it. Names are those of ``topology``, whether canonical or not.
+    Raises NetkitError, saying what there is, for a name that is neither.
+    """
+    chosen: set[tuple[str, str]] = set()
+    for name in [focus] if isinstance(focus, str) else focus:
+        found = {place for node in topology.nodes for known, *places in _list_names(node) if name in known for place in places}
+        if not found:
+            known = (names[0] for node in topology.nodes for names, *_ in _list_names(node))
+            raise NetkitError(f"there is no container or namespace {plain(name)} here: there is {_tell_known(known)}")
+        chosen |= found
+    return chosen
+
+
+def _tell_known(names: Iterable[str]) -> str:
     return join(plain(name) for name in dict.fromkeys(names)) or "none"
 
 
-def _calc_focus(picture: Topology, focus: list[str]) -> Topology:
-    stacks = {stack for name in focus for stack in _find_stacks(picture, name)}
-    kept = _calc_reach(picture, stacks)
-    nodes = [_reduce_node(node, focus, stacks, kept) for node in picture.nodes]
-    services = {container.service for node in nodes if node for container in node.containers}
-    return replace(
-        picture,
-        nodes=tuple(node for node in nodes if node),
-        services=tuple(service for service in picture.services if service.name in services),
-    )
-
-
-def _find_stacks(picture: Topology, name: str) -> list[tuple[str, str]]:
-    """The namespaces a name in the focus stands for, as pairs of node and namespace."""
-    known = False
-    found = []
-    for node in picture.nodes:
-        for container in node.containers:
-            if container.name == name:
-                known = True
-                found += [(node.name, container.sandbox.namespace)] if container.sandbox else []
-        found += [(node.name, each.name) for each in node.namespaces if each.kind != "container" and name in (each.name, each.title)]
-        found += [(node.name, each.name) for each in node.namespaces if each.kind == "container" and name == each.name]
-    if not known and not found:
-        containers = [container.name for node in picture.nodes for container in node.containers]
-        made = [each.name for _, each in picture.stacks() if each.kind not in (HOST, "container")]
-        raise NetkitError(f"there is no container or namespace {plain(name)} here: there is {_listing([*containers, *made])}")
-    return found
+def _list_names(node: Node) -> Iterator[tuple]:
+    """The names that each container and other namespace of a node goes by, the first of them to be told, and its places."""
+    telling = calc_container_names(node)
+    for each in node.containers:
+        places = {f"container {each.name}", each.sandbox.namespace if each.sandbox else f"container {each.name}"}
+        yield (each.name, telling.get(each.name, each.name), f"container {each.name}"), *((node.name, place) for place in places)
+    for each in node.namespaces:
+        if each.kind not in (HOST, "container"):
+            yield (each.name, each.title), (node.name, each.name)
 
 
 def _calc_reach(picture: Topology, stacks: set[tuple[str, str]]) -> set[End]:
@@ -86,13 +118,15 @@ def _find_next(end: End, ends: dict[End, Interface]) -> list[End]:
     return found
 
 
-def _reduce_node(node: Node, focus: list[str], stacks: set[tuple[str, str]], kept: set[End]) -> Node | None:
-    mine = {name for where, name in stacks if where == node.name}
-    containers = [each for each in node.containers if each.name in focus or (each.sandbox and each.sandbox.namespace in mine - {HOST})]
-    namespaces = [_reduce_namespace(node, each, kept, each.name in mine) for each in node.namespaces]
-    left = [each for each in namespaces if each and (each.kind == HOST or each.name in mine or each.interfaces)]
-    if not containers and not mine and not any(end.node == node.name for end in kept):
+def _reduce_node(node: Node, chosen: set[tuple[str, str]], kept: set[End]) -> Node | None:
+    mine = {name for where, name in chosen if where == node.name}
+    if not mine and not any(end.node == node.name for end in kept):
         return None
+    containers = [
+        each for each in node.containers if f"container {each.name}" in mine or (each.sandbox and each.sandbox.namespace in mine - {HOST})
+    ]
+    namespaces = [_reduce_namespace(node, each, kept, each.name in mine) for each in node.namespaces]
+    left = [each for each in namespaces if each.kind == HOST or each.name in mine or each.interfaces]
     return replace(node, namespaces=tuple(left), containers=tuple(containers), networks=_reduce_networks(node, containers, left))
 
 
@@ -107,7 +141,7 @@ def _is_lead(interface: Interface) -> bool:
     return interface.kind in ("physical", "veth") and not interface.peer and not interface.master
 
 
-def _reduce_namespace(node: Node, namespace: NetworkNamespace, kept: set[End], whole: bool) -> NetworkNamespace | None:
+def _reduce_namespace(node: Node, namespace: NetworkNamespace, kept: set[End], whole: bool) -> NetworkNamespace:
     if whole and namespace.kind != HOST:
         return namespace
     interfaces = tuple(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netkit.network import model
-from netkit.network.diff import calc_diff
-from netkit.network.text import to_text
+from netkit.network.difference import calc_diff
+from netkit.network.describe import to_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -14,7 +14,7 @@ class Topology(model.Topology):
     """The network of some nodes at one moment, as it is captured."""
 
     def text(self, **options) -> str:
-        """The network in words, the same every time: see :func:`netkit.network.text.to_text` for the options."""
+        """The network in words, the same every time: see :func:`netkit.network.describe.to_text` for the options."""
         return to_text(self, **options)
 
     def draw(self, **options):
@@ -24,7 +24,7 @@ class Topology(model.Topology):
         return draw(self, **options)
 
     def diff(self, other: Topology):
-        """What is different in ``other``, usually a later capture: a :class:`netkit.network.diff.Diff`."""
+        """What is different in ``other``, usually a later capture: a :class:`netkit.network.difference.Diff`."""
         return calc_diff(self, other)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:

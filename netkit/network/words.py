@@ -1,13 +1,28 @@
-"""Words for the objects of a network: what text and diff both say, said once."""
+"""Words for the objects of a network: what its description, a packet's way and the figure say alike, said once."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 from netkit.network.model import HOST, End, Interface, Ip, Masquerade, Network, PublishedPort, Route, Topology
 
 # the engine's two networks that stand for "that of the node" and "no network at all"
 BUILTIN = ("host", "null")
+# fields of the model that a reader would call something else
+LABELS = {
+    "mac": "MAC address",
+    "master": "port of",
+    "mtu": "MTU",
+    "vxlan": "VXLAN",
+    "vni": "VNI",
+    "vlan": "VLAN",
+    "stp": "spanning tree",
+    "ipv6": "IPv6",
+    "resolver": "DNS server",
+    "trouble": "what is wrong",
+}
 
 
 def plain(name: str) -> str:
@@ -34,14 +49,14 @@ def join(items: Iterable[object], last: str = "and") -> str:
     return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def is_chance(address) -> bool:
+def is_link_local(address) -> bool:
     """Whether an address or destination is link-local IPv6, which follows from a MAC address (RFC 4291)."""
     return address.version == 6 and address.is_link_local
 
 
-def tell_addresses(interface: Interface, chance: bool = False) -> str:
-    """Its addresses, without link-local ones unless ``chance``; empty if there are none."""
-    return join(address for address in interface.addresses if chance or not is_chance(address))
+def tell_addresses(interface: Interface) -> str:
+    """Its addresses, without link-local ones; empty if there are none."""
+    return join(address for address in interface.addresses if not is_link_local(address))
 
 
 def tell_condition(interface: Interface) -> str:
@@ -145,3 +160,34 @@ def calc_owners(topology: Topology) -> dict[str, str]:
         if interface.mac:
             owners.setdefault(interface.mac, set()).add(tell_end(end, end.node if len(topology.nodes) == 1 else ""))
     return {mac: min(names) for mac, names in owners.items() if len(names) == 1}
+
+
+def order_of_bridge(name: str) -> tuple:
+    """Where a bridge comes among others: docker0 first, that of a swarm's gateway last."""
+    return (name != "docker0", name == "docker_gwbridge", name)
+
+
+def label(name: str) -> str:
+    """A field's name as a reader would call it."""
+    return LABELS.get(name, plain(name.replace("_", " ")))
+
+
+def tell_value(value: Any) -> str:
+    """Any value of the model in plain words: for what has no words of its own."""
+    if value is None or value in ((), ""):
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, End):
+        return tell_end(value)
+    if isinstance(value, tuple):
+        return join(tell_value(each) for each in value)
+    if dataclasses.is_dataclass(value):
+        return ", ".join(f"{label(name)} {tell_value(each)}" for name, each in calc_settings(value)) or "as usual"
+    return plain(str(value))
+
+
+def calc_settings(value: Any, *told: str) -> list[tuple[str, Any]]:
+    """The fields of a value of the model that count and are not as usual, without those of the names ``told``."""
+    fields = [(each, getattr(value, each.name)) for each in dataclasses.fields(value) if each.compare and each.name not in told]
+    return [(each.name, found) for each, found in fields if found != each.default]

@@ -32,7 +32,7 @@ def _calc_told(diff) -> dict[str, str]:
     """The highlights by the names that the diff has, without what a reader is told only on request."""
     told: dict[str, str] = {}
     for change in diff.changes:
-        if change.kind in HIGHLIGHTS and not getattr(change, "told_with", ""):
+        if change.kind in HIGHLIGHTS and getattr(change, "told_with", "") in ("", "follows"):
             for about in (change.about, *getattr(change, "also", ())):
                 told.setdefault(about, HIGHLIGHTS[change.kind])
     return told

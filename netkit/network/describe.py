@@ -1,0 +1,300 @@
+"""A topology as lines that say what there is: its text, its differences and the facts on its objects are made of these.
+
+One line says one thing, what is inside of something is indented below it, and the order is always the same. Random
+names, ids, numbers of interfaces, versions and whatever else differs between two labs with the same network are not
+told unless asked for, so the text is the same in every lab, on every engine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from netkit.network.describe_kernel import NamespaceDescriber, Scene
+from netkit.network.lines import WHOLE, Clause, Line, make_line, tell_lines, tell_rest
+from netkit.network.model import HOST, Container, End, Interface, Network, NetworkNamespace, Node, Service, Topology
+from netkit.network.select import calc_selection, calc_show, find_captured
+from netkit.network.words import (
+    BUILTIN,
+    calc_owners,
+    join,
+    plain,
+    tell_addresses,
+    tell_condition,
+    tell_end,
+    tell_means,
+    tell_port,
+    tell_ports,
+    tell_value,
+)
+
+# engines up to 26 count a container's short id among its names
+SHORT_ID = re.compile(r"[0-9a-f]{12}")
+KINDS = {
+    "load-balancer": "the load balancer of a network",
+    "ingress": "the way from published ports to services",
+    "overlay": "the hidden namespace of an overlay network",
+}
+
+
+def to_text(topology: Topology, *, show: Collection[str] = ("addresses",), node: str | None = None, focus: Collection[str] = ()) -> str:
+    """The network in words, without a newline at the end.
+
+    ``show`` says what is told beside the structure and the addresses:
+
+    - ``macs``: MAC addresses, and the link-local addresses and routes that follow from them
+    - ``routes``: every route, and which namespaces forward packets
+    - ``neighbours``: the neighbour tables (ARP, NDP)
+    - ``fdb``: the forwarding tables, learned rows and those an engine or a learner put there
+    - ``rules``: the packet filter's rules and policies
+    - ``options``: MTUs, images, engine versions, options of networks
+    - ``all``: everything
+
+    With ``node``, only that node is told of; with ``focus``, names of containers or namespaces, only
+    these and what they are joined to. Raises NetkitError, saying what there is, for an unknown name.
+    """
+    wanted = calc_show(show)
+    lines = describe(calc_selection(topology, node, focus), find_captured(topology))
+    return "\n".join(tell_lines(lines, wanted | WHOLE | ({"tunnels"} if "fdb" in wanted else set()))) or "nothing here"
+
+
+def describe(topology: Topology, raw: dict[End, Interface] | None = None, *, compared: bool = False) -> tuple[Line, ...]:
+    """Everything there is in a topology, as a tree of lines of all levels, by the names that this topology has.
+
+    ``raw`` has interfaces that are to be told with another MAC address, by their place. ``compared`` tells whose a MAC
+    address in a table is, instead of its digits.
+    """
+    scene = Scene(topology, calc_owners(topology), raw or {}, compared)
+    lines = []
+    if topology.lan:
+        there = (node for node in topology.nodes if node.address and node.address in topology.lan.subnet)
+        told = (Clause(f"{plain(node.name)} {node.address}", "derived") for node in there)
+        lines.append(make_line(f"{plain(topology.lan.name)} {topology.lan.subnet}", *told, about="lan"))
+    lines += [NodeDescriber(scene, node).describe() for node in topology.nodes]
+    return tuple(lines + [_describe_service(service) for service in topology.services])
+
+
+@dataclass(frozen=True)
+class NodeDescriber:
+    """The lines of one node: what its kernel has, and what its engine says of it."""
+
+    scene: Scene
+    node: Node
+
+    def describe(self) -> Line:
+        """The node, with everything in it."""
+        node, host = self.node, self.node.namespace(HOST)
+        cable = self.find_cable(host)
+        owned = {each.sandbox.namespace: self.is_own(each) for each in node.containers if each.sandbox}
+        inner = self.engine()
+        if host:
+            inner += self.inside(host).interfaces(cable)
+        inner += [self.namespace(each) for each in node.namespaces if each.kind == "overlay"]
+        inner += map(self.network, node.networks)
+        inner += map(self.container, node.containers)
+        others = [each for each in node.namespaces if each.kind not in (HOST, "overlay") and not owned.get(each.name)]
+        inner += [self.namespace(each, is_hidden=each.name in owned) for each in others]
+        if host:
+            inner += [*self.inside(host).filters(), *self.inside(host).tables()]
+        return make_line(plain(node.name), *self.clauses(host, cable), inner=inner, about=node.name)
+
+    def inside(self, namespace: NetworkNamespace) -> NamespaceDescriber:
+        """For the lines of one of the node's namespaces."""
+        return NamespaceDescriber(self.scene, self.node, namespace)
+
+    def is_own(self, container: Container) -> bool:
+        """Whether the namespace a container is in is its own, and known."""
+        stack = container.sandbox.namespace if container.sandbox else ""
+        return stack == f"container {container.name}" and bool(self.node.namespace(stack))
+
+    # -- the node itself --
+
+    def find_cable(self, host: NetworkNamespace | None) -> Interface | None:
+        """The interface that is on the LAN."""
+        for each in host.interfaces if host and self.scene.topology.lan else ():
+            if not each.peer and each.kind in ("veth", "physical") and any(one.ip == self.node.address for one in each.addresses):
+                return each
+        return None
+
+    def clauses(self, host: NetworkNamespace | None, cable: Interface | None) -> Iterator[Clause]:
+        """What is said of the node itself."""
+        node, idle = self.node, "not started yet" if self.node.state == "idle" else ""
+        trouble = plain(node.trouble) or idle
+        yield Clause(f"address {node.address}" if node.address else "no address", "hidden")
+        if node.state != "up":
+            yield Clause(trouble if idle else ": ".join(filter(None, (plain(node.state), trouble))))
+            yield Clause(f"swarm {tell_value(node.swarm)}" if node.swarm else "", "hidden")
+            return
+        yield Clause("up" if host else "without a network namespace", "hidden")
+        yield Clause(f"DNS server {host.resolver}" if host and host.resolver else "", "hidden")
+        if cable:
+            yield Clause(f"{plain(cable.name)} {tell_addresses(cable)} on the {plain(self.scene.topology.lan.name)}", "derived")
+            yield Clause(tell_condition(cable), "derived")
+            yield from (Clause(each.words, f"{each.level} derived") for each in self.inside(host).extras(cable))
+        elif node.address:
+            yield Clause(str(node.address), "derived")
+        yield Clause("" if node.engine else "no Docker node")
+        if node.swarm:
+            yield Clause(f"swarm {plain(node.swarm.role)}" + (" and leader" if node.swarm.leader else ""))
+            states = (node.swarm.state, "ready"), (node.swarm.availability, "active")
+            yield from (Clause(plain(state)) for state, usual in states if state != usual)
+        yield Clause(plain(node.trouble))
+        yield Clause(f"engine {plain(node.engine.version)}" if node.engine and node.engine.version else "", "options derived")
+
+    def engine(self) -> list[Line]:
+        """The engine: news only if it is not up."""
+        engine, node = self.node.engine, self.node
+        if not engine:
+            return []
+        level = "" if engine.state != "up" and node.state == "up" else "hidden"
+        head, version = f"the Docker engine is {plain(engine.state)}", f"version {plain(engine.version)}" if engine.version else ""
+        told = plain(engine.trouble), Clause(version, "hidden")
+        return [make_line(head, *told, about=f"{node.name}/engine", level=level, follows=f"{node.name}/{HOST}")]
+
+    def namespace(self, each: NetworkNamespace, is_hidden: bool = False) -> Line:
+        """A namespace that is no container's: made by hand, an overlay network's, a swarm's, or a process's."""
+        inside = self.inside(each)
+        clauses = [Clause(KINDS.get(each.kind, ""))]
+        if network := self.find_overlay(each):
+            clauses = [Clause(f"the hidden namespace of network {plain(network.name)}"), Clause(join(network.subnets) or "no subnet")]
+            clauses += [Clause(word) for word in ("internal", "attachable") if getattr(network, word)]
+        if each.kind != "overlay":
+            clauses += inside.way_out()
+        elif each.resolver:
+            clauses.append(Clause(f"DNS server {each.resolver}", "hidden"))
+        loopback, lonely = each.interface("lo"), {one.kind for one in each.interfaces} <= {"loopback"}
+        if loopback and each.kind in ("named", "process"):
+            state = "a loopback" if loopback.up else "a loopback, which is down"
+            words = f"nothing but {state}" if lonely else "" if loopback.up else "its loopback is down"
+            clauses.append(Clause(words, "derived"))
+        clauses.append(Clause("" if each.kind in KINDS else f"kind {plain(each.kind)}", "hidden"))
+        lines = [*inside.interfaces(), *inside.filters(), *inside.tables()]
+        return make_line(plain(each.name), *clauses, inner=lines, about=inside.place, level="hidden" if is_hidden else "")
+
+    def find_overlay(self, each: NetworkNamespace) -> Network | None:
+        """The overlay network whose hidden namespace this is."""
+        named = (network for network in self.node.networks if network.driver == "overlay" and network.name == each.title)
+        return next(named, None) if each.kind == "overlay" else None
+
+    # -- what the engine says --
+
+    def network(self, network: Network) -> Line:
+        """A network; hidden where a bridge or a namespace of this node stands for it."""
+        host = self.node.namespace(HOST)
+        bridge = host.interface(network.bridge) if host and network.bridge else None
+        overlay = next((each for each in self.node.namespaces if self.find_overlay(each) is network), None)
+        follows = f"{self.node.name}/{HOST}/{bridge.name}" if bridge else f"{self.node.name}/{overlay.name}" if overlay else ""
+        if network.driver in BUILTIN:
+            follows = f"{self.node.name}/{HOST}"
+        return make_line(
+            f"network {plain(network.name)}",
+            plain(network.driver),
+            *(word for word in ("internal", "attachable") if getattr(network, word)),
+            *tell_means(network),
+            *tell_rest(network, "name", "driver", "internal", "attachable", "subnets", "gateways", "parent", "vni"),
+            about=f"{self.node.name}/network {network.name}",
+            level="hidden" if follows else "",
+            follows=follows,
+        )
+
+    def container(self, container: Container) -> Line:
+        """A container, with its namespace if it has one of its own."""
+        own = self.node.namespace(container.sandbox.namespace) if self.is_own(container) else None
+        inside = self.inside(own) if own else None
+        stack = container.sandbox.namespace if container.sandbox else ""
+        clauses = [
+            Clause(plain(container.state), "hidden" if container.state == "running" else ""),
+            *self.mode(container, stack),
+            Clause("its own network namespace" if own else f"in {plain(stack)}" if stack else "", "hidden"),
+        ]
+        if inside:
+            clauses += inside.way_out()
+            clauses.append(Clause("nothing but a loopback" if {each.kind for each in own.interfaces} <= {"loopback"} else "", "derived"))
+            clauses.append(Clause("" if own.kind == "container" else f"kind {plain(own.kind)}", "hidden"))
+        clauses.append(Clause(f"image {plain(container.image)}" if container.image else "", "options"))
+        clauses += tell_rest(container, "name", "state", "mode", "image", "sandbox", "endpoints", "ports")
+        lines = inside.interfaces() if inside else []
+        lines += [*self.ports(container), *self.endpoints(container)]
+        lines += [*inside.filters(), *inside.tables()] if inside else []
+        return make_line(f"container {plain(container.name)}", *clauses, inner=lines, about=f"{self.node.name}/container {container.name}")
+
+    def mode(self, container: Container, stack: str) -> Iterator[Clause]:
+        """Whose namespace a container is in, and its networks, which its endpoints tell as well."""
+        held, mode, networks = self.node.namespace(stack), container.mode, [each.network for each in container.endpoints]
+        if held and held.kind == "process":
+            # named after whichever process is in it: its own container has begun anew, or ended
+            yield Clause("in a network namespace that its container has left")
+        elif mode == HOST:
+            yield Clause("mode host, in the node's own network namespace")
+        elif mode.startswith("container:") or (stack and stack != f"container {container.name}"):
+            yield Clause(f"shares the network namespace of {plain(stack) if stack else f'container {plain(mode[10:])}'}")
+        elif mode == "none":
+            yield Clause("mode none")
+        elif networks:
+            yield Clause(("network " if len(networks) == 1 else "networks ") + join(map(plain, networks)), "derived")
+        else:
+            yield Clause(f"mode {plain(mode)}")
+            yield Clause("in no network" if container.state == "running" else "", "derived")
+        drivers = [each.driver for each in self.node.networks if each.name in networks]
+        follows = "several" if len(networks) > 1 else drivers[0] if drivers else HOST
+        yield Clause("" if mode == follows else f"mode {plain(mode)}", "hidden")
+
+    def ports(self, container: Container) -> Iterator[Line]:
+        """Published ports, those of IPv4 and IPv6 being one."""
+        told: dict[str, list] = {}
+        for port in container.ports:
+            told.setdefault(*tell_ports([port], self.node.name), []).append(port)
+        for words, ports in told.items():
+            addresses = Clause(f"asked of {join(each.address or 'any address' for each in ports)}", "hidden")
+            about = f"{self.node.name}/container {container.name}/port {ports[0].port}/{ports[0].protocol}"
+            yield make_line(words, addresses, about=about)
+
+    def endpoints(self, container: Container) -> Iterator[Line]:
+        """Endpoints; the text has their names, and addresses that no interface has."""
+        here = (self.node.name, container.sandbox.namespace if container.sandbox else "")
+        for each in container.endpoints:
+            end = each.interface
+            names = [plain(name) for name in each.names if name != container.name and not SHORT_ID.fullmatch(name)]
+            others = [plain(name) for name in each.names if plain(name) not in names]
+            if names:
+                yield make_line(f"known as {join(names)} in network {plain(each.network)}", level="derived")
+            if each.addresses and not each.interface and each.network not in ("host", "none"):
+                words = f"{join(each.addresses)} in network {plain(each.network)}, but no interface that has it"
+                yield make_line(words, level="derived")
+            yield make_line(
+                f"endpoint in network {plain(each.network)}",
+                "" if not end else plain(end.interface) if (end.node, end.namespace) == here else tell_end(end, self.node.name),
+                join(each.addresses),
+                f"known as {join(names)}" if names else "",
+                Clause(f"known as {join(others)}" if others else "", "hidden"),
+                Clause(f"MAC {plain(each.mac)}" if each.mac else "", "macs"),
+                *tell_rest(each, "network", "interface", "addresses", "names", "mac"),
+                about=f"{self.node.name}/container {container.name}/network {each.network}",
+                level="hidden",
+            )
+
+
+def _describe_service(service: Service) -> Line:
+    """A swarm's service: its virtual addresses, ports and tasks."""
+    place = f"service {service.name}"
+    replicas = "" if service.replicas is None else "1 replica" if service.replicas == 1 else f"{service.replicas} replicas"
+    networks = ("network " if len(service.networks) == 1 else "networks ") + join(map(plain, service.networks))
+    inner = [make_line(f"virtual address {address} in network {plain(network)}") for network, address in service.vips]
+    for port in service.ports:
+        where = "every node" if port.mode == "ingress" else "each task's node"
+        head = f"{tell_port(port.protocol, port.port, None)} of {where} leads to port {port.target}"
+        inner.append(make_line(head, Clause("" if port.mode in ("ingress", "host") else f"mode {plain(port.mode)}", "hidden")))
+    for task in service.tasks:
+        on = Clause(f"on {plain(task.node) or 'no node'}", glue=" ")
+        about = f"{place}/task {task.name}"
+        inner.append(make_line(f"task {plain(task.name)}", on, plain(task.state), join(task.addresses), about=about))
+    return make_line(
+        f"service {plain(service.name)}",
+        plain(service.mode),
+        replicas,
+        networks if service.networks else "",
+        "" if service.resolution == "vip" else f"found by {plain(service.resolution)}",
+        inner=inner,
+        about=place,
+    )

@@ -1,0 +1,297 @@
+"""What changed between two topologies: the tree of the lines that describe them, as far as lines were added, removed or changed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netkit.network.describe import describe
+from netkit.network.lines import WHOLE, Clause, Line, subtract, tell_line
+from netkit.network.model import End, Node, Topology
+from netkit.network.words import plain, tell_stack
+
+SIGNS = {"appeared": "+", "vanished": "-", "changed": "~", "moved": "~", "": " "}
+# the levels of lines and clauses that only an option tells, by that option
+OPTIONS = {"macs": "macs", "neighbours": "learned", "fdb": "learned", "filled": "learned", "rules": "rules"}
+FOLLOWS = "follows"
+# the levels of what is told of something that is there on both sides
+ALWAYS = {"", "hidden", "addresses", "routes", "options", "tunnels"}
+# a rule of an engine's: in a chain of its own, or leading there; DOCKER-USER is the user's, and returns at its end
+ENGINES = re.compile(r"-A DOCKER(?!-USER)|-[jg] DOCKER|-A DOCKER-USER -j RETURN$|docker")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line that is different.
+
+    ``kind`` is appeared, vanished, changed or moved; it is empty where only lines in ``inner`` are different.
+    ``about`` says what it is, as in :class:`Line`, by the names of :meth:`Topology.canonical`. ``line`` is there now, or was if it is gone. Where it is on both sides, ``gained`` and ``lost`` are what is said of it
+    now and was before. ``was`` is the earlier place of what moved, ``also`` those of everything else that came or went
+    with it. ``told_with`` is empty for what every reader is told, or the option of :meth:`Diff.text` that tells it: "macs"
+    (follows from random MAC addresses), "learned" (tables that fill and empty by themselves), "rules" (the packet
+    filter's rules, where something else that is told explains them). It is "follows" for what goes without saying,
+    because something else that came or went says it.
+    """
+
+    kind: str
+    about: str
+    line: Line
+    gained: tuple[Clause, ...] = ()
+    lost: tuple[Clause, ...] = ()
+    was: str = ""
+    told_with: str = ""
+    inner: tuple[Change, ...] = ()
+
+    @property
+    def also(self) -> tuple[str, ...]:
+        """The places of everything that came or went with it."""
+        with_it = (each for each in _walk(self.inner) if each.kind == self.kind and each.about)
+        return tuple(dict.fromkeys(each.about for each in with_it)) if self.kind in ("appeared", "vanished") else ()
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What happened between two topologies; true if anything did."""
+
+    before: Topology = field(repr=False)
+    after: Topology = field(repr=False)
+    tree: tuple[Change, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Every line that is different, without those inside of something that came or went as a whole."""
+        return tuple(_flatten(self.tree))
+
+    def __bool__(self) -> bool:
+        return bool(self.tree)
+
+    def __repr__(self) -> str:
+        count = len(self.changes)
+        return f"<Diff: {count} change{'' if count == 1 else 's'}>"
+
+    def text(self, *, macs: bool = False, learned: bool = False, rules: bool = False) -> str:
+        """The lines that are different, as :meth:`Topology.text` has them; "nothing changed" if none is to be told.
+
+        Each begins with a sign: + for what appeared, - for what vanished, ~ for what changed, and none for what it is in.
+        ``macs`` adds what follows from random MAC addresses, ``learned`` the rows that forwarding and neighbour
+        tables learn and forget by themselves, ``rules`` the packet filter's rules where another change explains
+        them. Without these the text is the same each time the same is done.
+        """
+        asked = {"macs": macs, "learned": learned, "rules": rules}
+        options = {name for name, is_asked in asked.items() if is_asked}
+        levels = {level for level, option in OPTIONS.items() if option in options}
+        return "\n".join(_tell(self.tree, {"", *options}, ALWAYS | levels)) or "nothing changed"
+
+    def marks(self) -> dict[str, str]:
+        """What to mark in a figure: the place of everything that is different, with the kind of its change."""
+        marks: dict[str, str] = {}
+        for change in self.changes:
+            if change.told_with in ("", FOLLOWS):
+                for place in filter(None, (change.about, *change.also)):
+                    marks.setdefault(place, change.kind)
+        return marks
+
+    def draw(self, **options: Any) -> Any:
+        """The figure of what is there now with the changes marked; ``options`` as for Topology.draw."""
+        from netkit.figure.draw import draw
+
+        return draw(self.after, diff=self, **options)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        from netkit.figure.mime import make_bundle
+
+        return make_bundle(self.text(), self.draw())
+
+
+def calc_diff(before: Topology, after: Topology) -> Diff:
+    """What is different in ``after``: no changes exactly if the two are equal.
+
+    Both are compared by their canonical names, so what is random does not count.
+    """
+    old, new = before.canonical(), after.canonical()
+    moves = {str(one): str(other) for one, other in _find_moves(old, new)}
+    places = [{f"{node.name}/{each.name}" for node, each in side.stacks()} for side in (old, new)]
+    comparison = Comparison(_Side(describe(old, compared=True), moves), _Side(describe(new, compared=True)), places[0] ^ places[1])
+    tree = [_explain_rules(change, old, new) for change in comparison.compare(())]
+    return Diff(before, after, tuple(tree))
+
+
+class _Side:
+    """One topology's lines, by what they are known by: their place, or what they are in and their head."""
+
+    def __init__(self, lines: Iterable[Line], moves: dict[str, str] | None = None) -> None:
+        self.lines: dict[tuple, Line] = {}
+        self.inner: dict[tuple, list[tuple]] = {}
+        self._seen: Counter[tuple] = Counter()
+        self._moves = moves or {}
+        self._add(lines, ())
+
+    def _add(self, lines: Iterable[Line], parent: tuple) -> None:
+        keys = self.inner.setdefault(parent, [])
+        for each in lines:
+            if "derived" in each.level:
+                continue
+            name = (self._moves.get(each.about, each.about),) if each.about else (*parent, each.head)
+            self._seen[name] += 1
+            key = (*name, self._seen[name])  # several things may go by one name
+            keys.append(key)
+            self.lines[key] = each
+            self._add(each.inner, key)
+
+
+class Comparison:
+    """Two descriptions, line by line. ``stacks`` are the places of namespaces that only one side has."""
+
+    def __init__(self, old: _Side, new: _Side, stacks: Collection[str]) -> None:
+        self.old, self.new = old, new
+        lonely = old.lines.keys() ^ new.lines.keys()
+        self.stacks = tuple(f"{place}/" for place in stacks)
+        self.came_or_went = ({(old.lines.get(key) or new.lines[key]).about for key in lonely} | set(stacks)) - {""}
+
+    def compare(self, parent: tuple) -> tuple[Change, ...]:
+        """What is different inside of a line, in the order of the lines; what is gone stands where it was."""
+        keys = list(self.new.inner.get(parent, ()))
+        at = 0
+        for key in self.old.inner.get(parent, ()):
+            if key in keys:
+                at = keys.index(key) + 1
+            elif key not in self.new.lines:
+                keys.insert(at, key)
+                at += 1
+        return tuple(change for key in keys if (change := self._compare_line(key)))
+
+    def _compare_line(self, key: tuple) -> Change | None:
+        before, after = self.old.lines.get(key), self.new.lines.get(key)
+        inner = self.compare(key)
+        if before and after:
+            return self._compare_both(key, before, after, inner)
+        line, kind = (after, "appeared") if after else (before, "vanished")
+        follows = line.level and (line.follows in self.came_or_went or line.about.startswith(self.stacks))
+        return Change(kind, line.about, line, told_with=FOLLOWS if follows else _calc_option([line.level]), inner=inner)
+
+    def _compare_both(self, key: tuple, before: Line, after: Line, inner: tuple[Change, ...]) -> Change | None:
+        gained, lost = subtract(after.clauses, before.clauses), subtract(before.clauses, after.clauses)
+        if not inner and self.old.inner[key] != self.new.inner[key] and set(self.old.inner[key]) == set(self.new.inner[key]):
+            gained = (*gained, Clause("in another order"))
+        is_moved = before.about != after.about
+        if is_moved and before.about.rpartition("/")[0] != after.about.rpartition("/")[0]:
+            node, stack, _ = before.about.split("/", 2)
+            gained = (Clause(f"moved from {tell_stack(stack, node)}"), *gained)
+        if before.head != after.head:
+            lost = (Clause(before.head), *lost)
+        kind = "moved" if is_moved else "changed" if gained or lost else ""
+        if not kind and not inner:
+            return None
+        option = _calc_option([before.level, after.level])
+        if not option and kind == "changed" and all(_calc_option([each.level]) for each in (*gained, *lost)):
+            option = _calc_option(each.level for each in (*gained, *lost))
+        was = before.about if is_moved else ""
+        return Change(kind, after.about, after, gained, lost, was, option if kind else "", inner)
+
+
+def _calc_option(levels: Iterable[str]) -> str:
+    """The option that tells what is of any of these levels."""
+    return next((OPTIONS[word] for level in levels for word in level.split() if word in OPTIONS), "")
+
+
+# -- in words --
+
+
+def _tell(
+    changes: Iterable[Change], told: Collection[str], levels: Collection[str], indent: str = "", is_new: bool = False
+) -> Iterator[str]:
+    """The lines of a tree, for who is told changes with these options, and clauses of these levels.
+
+    ``is_new`` says that they are inside of something that came or went, which is told like a text.
+    """
+    for each in changes:
+        is_told = bool(each.kind) and each.told_with in told and (not is_new or set(each.line.level.split()) <= levels - ALWAYS | {""})
+        if each.kind in ("appeared", "vanished"):
+            if is_told:
+                yield SIGNS[each.kind] + " " + indent + _tell_own(each, levels)
+                yield from _tell(each.inner, told, levels, indent + "  ", is_new=True)
+            continue
+        inner = list(_tell(each.inner, told, levels, indent + "  ", is_new))
+        if is_told or inner:
+            yield SIGNS[each.kind if is_told else ""] + " " + indent + (_tell_own(each, levels) if is_told else each.line.head)
+            yield from inner
+
+
+def _tell_own(change: Change, levels: Collection[str]) -> str:
+    """A line's own words: all that there is, or what is different about it."""
+    if change.kind in ("appeared", "vanished"):
+        return tell_line(change.line.head, change.line.clauses, set(levels) - ALWAYS | WHOLE)
+    gained = (replace(each, glue="") if each.glue == ", " else each for each in change.gained)
+    lost = [each.words for each in change.lost if set(each.level.split()) <= set(levels)]
+    words = tell_line(change.line.head, gained, levels)
+    return words + (f" (was: {', '.join(lost)})" if lost else "")
+
+
+def _walk(changes: Iterable[Change]) -> Iterator[Change]:
+    for each in changes:
+        yield each
+        yield from _walk(each.inner)
+
+
+def _flatten(changes: Iterable[Change], kind: str = "") -> Iterator[Change]:
+    """All changes but those that came or went with what they are in."""
+    for each in changes:
+        if each.kind and (each.kind != kind or each.kind not in ("appeared", "vanished")):
+            yield each
+        yield from _flatten(each.inner, each.kind)
+
+
+# -- what has moved, and whose a rule is --
+
+
+def _find_moves(before: Topology, after: Topology) -> Iterator[tuple[End, End]]:
+    """Where each interface was and is that is no longer where it was, known by its MAC address.
+
+    One that an engine counts as an endpoint on both sides has not moved: engines give a MAC address again with its address.
+    """
+    gone, come = _find_strays(before, after), _find_strays(after, before)
+    endpoints, stacks = [], []
+    for side in (before, after):
+        containers = (container for node in side.nodes for container in node.containers)
+        endpoints.append({each.interface for container in containers for each in container.endpoints})
+        stacks.append({(node.name, namespace.name) for node, namespace in side.stacks()})
+    for key in gone.keys() & come.keys():
+        (old, *others), (new, *more) = gone[key], come[key]
+        is_known = (old.node, old.namespace) in stacks[1] or (new.node, new.namespace) in stacks[0]
+        if is_known and not others and not more and not (old in endpoints[0] and new in endpoints[1]):
+            yield old, new
+
+
+def _find_strays(here: Topology, there: Topology) -> dict[tuple, list[End]]:
+    """Interfaces that only one side has at their place, by node, kind and MAC address."""
+    found: dict[tuple, list[End]] = {}
+    for end, interface in here.ends():
+        if interface.kind != "loopback" and interface.mac and there.at(end) is None:
+            found.setdefault((end.node, interface.kind, interface.mac), []).append(end)
+    return found
+
+
+def _explain_rules(change: Change, before: Topology, after: Topology) -> Change:
+    """A node's rules are told on request only where they are an engine's and changed together with what they are for."""
+    is_explained = any(each.kind and not each.told_with for each in _walk([change]))
+    marks = {mark for side in (before, after) for mark in _calc_marks(side.node(change.about))}
+
+    def explain(each: Change) -> Change:
+        head = each.line.head
+        is_engines = bool(ENGINES.search(head)) or any(mark in head for mark in marks) or " -A " not in head
+        told_with = "" if each.told_with == "rules" and not (is_explained and is_engines) else each.told_with
+        return replace(each, told_with=told_with, inner=tuple(map(explain, each.inner)))
+
+    return explain(change)
+
+
+def _calc_marks(node: Node | None) -> Iterator[str]:
+    """What an engine's rules name: bridges, subnets, addresses of its networks and containers."""
+    for network in node.networks if node else ():
+        yield from map(plain, filter(None, [network.bridge, *map(str, network.subnets)]))
+    for container in node.containers if node else ():
+        for endpoint in container.endpoints:
+            yield from (f"{address.ip}/{address.max_prefixlen}" for address in endpoint.addresses)
