@@ -7,8 +7,8 @@ import struct
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from netkit.packets.decode import decode
 from netkit.packets.headers import Arp, Ethernet, Header, Icmp, Ipv4, Ipv6, Tcp, Udp, Vxlan
+from netkit.packets.packet import decode
 from netkit.tracing.model import Addresses, Tunnel
 
 OUTGOING, OTHERS = 4, 3  # packet types of packet(7)
