@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from netkit.errors import NetkitError
-from netkit.tracing.changes import calc_rewrites
-from netkit.tracing.model import Hop, Packet, Trace
-from netkit.tracing.names import Names, tell_way
+from netkit.tracing.values import Hop, Packet, TraceData
+from netkit.tracing.verdict import tell_verdict
+from netkit.tracing.words import Names, calc_rewrites, tell_way
 
 ETHERNET = 1
 SECTION, INTERFACE, PACKET = 0x0A0D0D0A, 1, 6
@@ -18,7 +18,7 @@ NANOSECONDS = b"\x09"
 INBOUND, OUTBOUND = 1, 2
 
 
-def write_pcapng(trace: Trace, path: str | Path) -> None:
+def write_pcapng(trace: TraceData, path: str | Path) -> None:
     """Write every hop of every packet; raises NetkitError where that is not possible."""
     try:
         Path(path).write_bytes(to_pcapng(trace))
@@ -26,7 +26,7 @@ def write_pcapng(trace: Trace, path: str | Path) -> None:
         raise NetkitError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def to_pcapng(trace: Trace) -> bytes:
+def to_pcapng(trace: TraceData) -> bytes:
     """The file's bytes, packets in the order of time."""
     hops = sorted(
         ((hop, number, packet) for packet in trace.packets for number, hop in enumerate(packet.hops, 1)), key=lambda row: row[0].stamp
@@ -38,8 +38,8 @@ def to_pcapng(trace: Trace) -> bytes:
     return b"".join(blocks)
 
 
-def _section(trace: Trace) -> bytes:
-    words = [trace.command, trace.verdict]
+def _section(trace: TraceData) -> bytes:
+    words = [trace.command, tell_verdict(trace)]
     body = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
     return _block(SECTION, body + _options([*((COMMENT, word.encode()) for word in words), (APPLICATION, b"netkit trace")]))
 

@@ -14,9 +14,10 @@ from netkit.laboratory.lab import Lab
 from netkit.laboratory.lab import Node as Host
 from netkit.network.capture import UP, WHY, capture, capture_again, tell_start
 from netkit.network.model import Node, Topology
-from netkit.tracing.build import build_trace
-from netkit.tracing.model import Output, Trace
+from netkit.tracing.assemble import build_trace
 from netkit.tracing.recorder import record
+from netkit.tracing.values import Output
+from netkit.tracing.view import Trace
 
 COMING = ("starting", "reachable")  # begun by somebody, and soon ready or failed
 COMING_EVERY = 0.02  # seconds between two looks at such a state
