@@ -12,7 +12,7 @@ import pytest
 
 from netkit.errors import LabError
 from netkit.figure.fonts import measure
-from netkit.hosts.newcomers import Newcomers
+from netkit.hosts.recording import Newcomers
 from netkit.laboratory.lab import open_lab
 from netkit.network.model import Topology
 from netkit.tracing.assemble import build_trace
