@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from netkit.network.model import Topology
 from netkit.tracing.sights import OTHERS, PROTOCOLS, Asking, Section, Sight
-from netkit.tracing.values import Addresses, Flow, Hop, Packet, Question
+from netkit.tracing.values import Addresses, Flow, Hop, Packet, Question, Rule
 
 CHATTER = {7946, 2377, 5353, 5355, 67, 68, 546, 547, 1900}  # gossip and raft of swarms, mDNS, LLMNR, DHCP, SSDP
 NEIGHBOURS = {f"ICMP type {number}" for number in (*range(130, 138), 143)}  # listeners, routers and neighbours of IPv6
@@ -23,18 +23,14 @@ class _Seen:
         self.sections: list[Section] = []
 
     @property
-    def stamp(self) -> int:
-        return self.sights[0].hop.stamp if self.sights else self.sections[0].stamp
-
-    @property
-    def flow(self) -> str:
-        """The protocol of the flow that it belongs to."""
-        return self.sights[0].flow if self.sights else self.sections[0].protocol
+    def first(self) -> Sight | Section:
+        """The first that is known of it."""
+        return next(iter((*self.sights, *self.sections)))
 
     @property
     def forms(self) -> set[Addresses]:
         """Every form of its addresses that was seen."""
-        return {each.hop.addresses for each in self.sights} | {each.addresses for each in self.sections}
+        return {each.addresses for each in (*self.sights, *self.sections)}
 
     def calc_ties(self) -> set[Addresses]:
         """What ties it to others of its flow: those, but of an ICMP error the forms of what it is about."""
@@ -46,7 +42,7 @@ class _Seen:
 def calc_flows(sights: Iterable[Sight], sections: Iterable[Section], topology: Topology, begin: int, end: int) -> tuple[Flow, ...]:
     """The flows that began between two moments (ns since 1970), oldest first."""
     seen = [_Seen(group) for group in _calc_groups(sights, topology)]
-    seen = sorted([*seen, *_attach(sections, seen)], key=lambda each: each.stamp)
+    seen = sorted([*seen, *_attach(sections, seen)], key=lambda each: each.first.stamp)
     return tuple(_calc_flow(group, begin) for group in _calc_conversations(seen) if _belongs(group, begin, end))
 
 
@@ -54,7 +50,7 @@ def _calc_groups(sights: Iterable[Sight], topology: Topology) -> list[list[Sight
     """The sights of each packet; one seen twice at one place, the same way, is two packets."""
     groups: list[list[Sight]] = []
     current: dict[tuple, list[Sight]] = {}
-    for sight in sorted(sights, key=lambda each: (each.hop.stamp, each.order)):
+    for sight in sorted(sights, key=lambda each: (each.stamp, each.order)):
         hop = sight.hop
         if (hop.interface, hop.direction) == ("lo", "out"):
             continue  # the same moment as its way in
@@ -92,7 +88,7 @@ def _attach(sections: Iterable[Section], seen: Sequence[_Seen]) -> list[_Seen]:
             index[weak].append(each)
     unseen: list[_Seen] = []
     for section in sections:
-        candidates = [each for each in index[section.weak] if abs(each.stamp - section.stamp) < APART]
+        candidates = [each for each in index[section.weak] if abs(each.first.stamp - section.stamp) < APART]
         best = min(candidates, key=lambda each: _calc_distance(each, section), default=None)
         if best is None:
             best = _Seen()
@@ -109,7 +105,7 @@ def _calc_distance(seen: _Seen, section: Section) -> tuple:
         section.addresses not in seen.forms,
         theirs.isdisjoint(_calc_ends(section.addresses)),
         not here,
-        abs(seen.stamp - section.stamp),
+        abs(seen.first.stamp - section.stamp),
     )
 
 
@@ -128,7 +124,7 @@ def _calc_conversations(seen: Iterable[_Seen]) -> list[list[_Seen]]:
 
     ties = []
     for each in seen:
-        forms = [(each.flow, form.identifier, frozenset(_calc_ends(form))) for form in each.calc_ties()]
+        forms = [(each.first.flow, form.identifier, frozenset(_calc_ends(form))) for form in each.calc_ties()]
         nearer |= {find(form): find(forms[0]) for form in forms}
         ties += [(each, forms[0])] if forms else []
     groups: dict[tuple, list[_Seen]] = defaultdict(list)
@@ -139,58 +135,48 @@ def _calc_conversations(seen: Iterable[_Seen]) -> list[list[_Seen]]:
 
 def _belongs(group: list[_Seen], begin: int, end: int) -> bool:
     """Whether the command may have caused it: it began while that ran, and is no chatter of machines."""
-    first = group[0]
-    form = next(iter(first.calc_ties()))
+    first, known = group[0].first, group[0]
+    form = next(iter(known.calc_ties()))
     if not begin <= first.stamp <= end or {form.source_port, form.destination_port} & CHATTER or form.destination.is_multicast:
         return False
     if first.flow not in PROTOCOLS.values():
         return int(first.flow) not in (0, 2, 50)
-    if not first.sights:
-        return first.sections[-1].dropped is not None
-    sight = first.sights[0]
-    if sight.what in NEIGHBOURS:
+    if not known.sights:
+        return known.sections[-1].dropped is not None
+    if first.what in NEIGHBOURS:
         return False
     if first.flow == "tcp":
-        return sight.what == "TCP SYN"
-    if sight.what in ("echo request", "echo reply"):
-        return sight.what == "echo request" and int.from_bytes(sight.weak[4], "big") <= 1
-    return not sight.error or len(group) > 1 or first.flow == "udp"
+        return first.what == "TCP SYN"
+    if first.what in ("echo request", "echo reply"):
+        return first.what == "echo request" and int.from_bytes(first.weak[4], "big") <= 1
+    return not first.error or len(group) > 1 or first.flow == "udp"
 
 
 def _calc_flow(group: list[_Seen], begin: int) -> Flow:
-    first = group[0]
-    sources = {(form.source, form.source_port) for form in first.calc_ties()}
-    packets = []
-    for each in group:
-        sight, ties = each.sights[0] if each.sights else None, {(form.source, form.source_port) for form in each.calc_ties()}
-        is_reply = each is not first and bool((sight and sight.error) or not ties & sources)
-        packets.append(_calc_packet(sight, is_reply, each, begin))
-    return Flow(protocol=first.flow, addresses=packets[0].addresses, packets=tuple(packets))
+    sources = [{(form.source, form.source_port) for form in each.calc_ties()} for each in group]
+    packets = [
+        _calc_packet(each, begin, number > 0 and (bool(each.first.error) or sources[0].isdisjoint(sources[number])))
+        for number, each in enumerate(group)
+    ]
+    return Flow(protocol=group[0].first.flow, addresses=packets[0].addresses, packets=tuple(packets))
 
 
-def _calc_packet(sight: Sight | None, is_reply: bool, seen: _Seen, begin: int) -> Packet:
-    hops = [replace(each.hop, time=(each.hop.stamp - begin) / 1000) for each in seen.sights]
+def _calc_packet(seen: _Seen, begin: int, is_reply: bool) -> Packet:
+    hops = [replace(each.hop, time=(each.stamp - begin) / 1000) for each in seen.sights]
     sections = sorted(seen.sections, key=lambda each: each.stamp)
     origin = _find_origin(hops, sections)
-    slots = [(_find_slot(hops, section), section) for section in sections]
-    rules = [tuple(rule for slot, section in slots if slot == number for rule in section.rules) for number in range(len(hops) + 1)]
+    rules: list[list[Rule]] = [[] for _ in range(len(hops) + 1)]
+    for section in sections:
+        rules[_find_slot(hops, section)] += section.rules
     previous, sent = origin, False
     for number, hop in enumerate(hops):
         # what was sent one way and comes in another was changed by somebody who was not seen
         differs = previous is not None and hop.addresses != previous and not (sent and hop.direction == "in")
-        hops[number] = replace(hop, rules=rules[number], before=previous if differs else None)
+        hops[number] = replace(hop, rules=tuple(rules[number]), before=previous if differs else None)
         previous, sent = hop.addresses, hop.direction == "out"
-    return Packet(
-        protocol=sight.protocol if sight else sections[0].protocol,
-        what=sight.what if sight else sections[0].what,
-        reply=is_reply,
-        addresses=origin or (hops[0].addresses if hops else sections[0].addresses),
-        hops=tuple(hops),
-        dropped=next((section.dropped for section in sections if section.dropped), None),
-        last=rules[-1],
-        error=sight.error if sight else "",
-        mtu=sight.mtu if sight else None,
-    )
+    first, dropped = seen.first, next((section.dropped for section in sections if section.dropped), None)
+    told = {"protocol": first.protocol, "what": first.what, "error": first.error, "mtu": first.mtu, "addresses": origin or first.addresses}
+    return Packet(**told, reply=is_reply, hops=tuple(hops), dropped=dropped, last=tuple(rules[-1]))
 
 
 def _find_origin(hops: Sequence[Hop], sections: Sequence[Section]) -> Addresses | None:

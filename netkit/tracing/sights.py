@@ -26,25 +26,33 @@ OWN = "netkit-trace"  # the table that marks packets for the packet filter's rep
 
 
 @value
-class Sight:
-    """A packet at an interface: where, which way, when, and what it was.
+class Glimpse:
+    """What is known of a packet at one moment, ``stamp``, somewhere; ``weak`` is what NAT leaves alone of what the packet filter reports.
 
-    ``key`` is what NAT and tunnels leave alone, whole; ``weak`` the part of it that the packet filter reports, too. ``flow`` is the protocol
-    of what it belongs to, which for an ICMP error is the packet that is about, and ``about`` the addresses that one had here.
+    ``flow`` is the protocol of the flow it belongs to. That of an ICMP error is that of the packet it is about, which had here the
+    addresses ``about``.
     """
+
+    stamp: int
+    protocol: str
+    flow: str
+    what: str
+    addresses: Addresses
+    weak: tuple
+    error: str = ""
+    mtu: int | None = None
+    about: Addresses | None = None
+
+
+@value
+class Sight(Glimpse):
+    """A packet at an interface; ``kind`` is its packet type, ``order`` its place in the capture, ``key`` all that NAT and tunnels leave alone."""
 
     hop: Hop
     kind: int
     order: int
-    protocol: str
-    flow: str
-    what: str
     key: tuple
-    weak: tuple
     destination_mac: str = ""
-    about: Addresses | None = None
-    error: str = ""
-    mtu: int | None = None
 
 
 @value
@@ -59,32 +67,19 @@ class Asking:
 
 
 @value
-class Section:
-    """What one packet met at one hook, in one base chain and those it jumps to; ``addresses`` are those it had there."""
+class Section(Glimpse):
+    """What one packet met at one hook, in one base chain and those it jumps to."""
 
     node: str
     namespace: str
     inward: str
     outward: str
-    weak: tuple
-    addresses: Addresses
-    protocol: str
-    stamp: int
     rules: tuple[Rule, ...]
 
     @property
     def dropped(self) -> Rule | None:
         """The rule that ended the packet."""
         return self.rules[-1] if self.rules and self.rules[-1].verdict == "drop" else None
-
-    @property
-    def what(self) -> str:
-        """The packet in words, as far as the report of it tells."""
-        if self.protocol in ("icmp", "icmpv6"):
-            return "echo request" if self.weak[3][0] in (8, 128) else "ICMP packet"
-        if self.protocol == "tcp":
-            return "TCP SYN" if self.weak[4] == 2 else "TCP packet"
-        return "UDP datagram" if self.protocol == "udp" else "packet"
 
 
 def calc_sight(node: str, namespace: str, order: int, record: tuple, ahead: int = 0) -> Sight | Asking | None:
@@ -104,20 +99,19 @@ def calc_sight(node: str, namespace: str, order: int, record: tuple, ahead: int 
         return arp and Asking(question=question, direction=direction, stamp=stamp, operation=arp.operation, source=arp.source)
     ethernet, transport = _find(headers[inside:], Ethernet), _find(headers[inside:], Tcp, Udp, Icmp)
     body = frame[network.offset + network.length : network.offset + network.total if network.total else None]
-    weak, protocol = calc_weak(network, body), calc_protocol(network)
+    told = _glimpse(network, body, stamp) | _describe(network, transport, body)
     hop = Hop(
         **place,
         direction=direction,
-        addresses=calc_addresses(network, body),
+        addresses=told["addresses"],
         ttl=network.ttl if isinstance(network, Ipv4) else network.hop_limit,
         tunnel=Tunnel(source=outer.source, destination=outer.destination, vni=headers[inside - 1].vni) if inside else None,
         length=len(frame),
         frame=frame,
         stamp=stamp,
     )
-    told = {"flow": protocol} | _describe(network, transport, body)
-    mac, key = ethernet.destination if ethernet else "", (*weak, *_calc_rest(transport, body))
-    return Sight(hop=hop, kind=kind, order=order, protocol=protocol, key=key, weak=weak, destination_mac=mac, **told)
+    mac, key = ethernet.destination if ethernet else "", (*told["weak"], *_calc_rest(transport, body))
+    return Sight(hop=hop, kind=kind, order=order, key=key, destination_mac=mac, **told)
 
 
 def _find(headers: Iterable[Header], *kinds: type[Header]) -> Header | None:
@@ -129,9 +123,10 @@ def read_ip(data: bytes) -> Ipv4 | Ipv6 | None:
     return Ipv4.read(data) or Ipv6.read(data)
 
 
-def calc_protocol(header: Ip) -> str:
-    """icmp, icmpv6, tcp, udp or a number."""
-    return PROTOCOLS.get(header.protocol, str(header.protocol))
+def _glimpse(header: Ip, body: bytes, stamp: int) -> dict:
+    """What a header and the first bytes behind it tell."""
+    protocol, weak = PROTOCOLS.get(header.protocol, str(header.protocol)), calc_weak(header, body)
+    return {"stamp": stamp, "protocol": protocol, "flow": protocol, "weak": weak, "addresses": calc_addresses(header, body)}
 
 
 def calc_addresses(header: Ip, body: bytes) -> Addresses:
@@ -190,7 +185,8 @@ def _describe(network: Ip, transport: Header | None, body: bytes) -> dict:
     if error == "too-big":
         found["mtu"] = int.from_bytes(body[6:8] if transport.version == 4 else body[4:8], "big")
     if quoted := read_ip(body[8:]):
-        found |= {"flow": calc_protocol(quoted), "about": calc_addresses(quoted, body[8 + quoted.length :])}
+        about = _glimpse(quoted, body[8 + quoted.length :], 0)
+        found |= {"flow": about["protocol"], "about": about["addresses"]}
     return found
 
 
@@ -225,19 +221,20 @@ def calc_sections(node: str, namespace: str, place: dict, ahead: int = 0) -> Ite
         if network is None:
             continue
         met = {"node": node, "namespace": namespace, "inward": links.get(first["in"], ""), "outward": links.get(first["out"], "")}
-        yield Section(
-            **met,
-            weak=calc_weak(network, transport),
-            addresses=calc_addresses(network, transport),
-            protocol=calc_protocol(network),
-            stamp=first["stamp"] - ahead,
-            rules=tuple(_calc_rule(each, lines, met) for each in reports if each["table"] != OWN and _counts(each)),
-        )
+        told = _glimpse(network, transport, first["stamp"] - ahead)
+        # a chain's end is told as a rule without a handle
+        counted = [each for each in reports if each["table"] != OWN and (each["handle"] or each["kind"] == "policy")]
+        rules = tuple(_calc_rule(each, lines, met) for each in counted)
+        yield Section(**met, **told, what=_tell_reported(told["protocol"], told["weak"]), rules=rules)
 
 
-def _counts(report: dict) -> bool:
-    """Whether something happened: a rule with a handle, or a policy; a chain's end is told without either."""
-    return bool(report["handle"]) if report["kind"] == "rule" else report["kind"] == "policy"
+def _tell_reported(protocol: str, weak: tuple) -> str:
+    """A packet in words, as far as the report of it tells."""
+    if protocol in ("icmp", "icmpv6"):
+        return "echo request" if weak[3][0] in (8, 128) else "ICMP packet"
+    if protocol == "tcp":
+        return "TCP SYN" if weak[4] == 2 else "TCP packet"
+    return "UDP datagram" if protocol == "udp" else "packet"
 
 
 def calc_lines(handles: Iterable, listing: Iterable[dict]) -> dict[tuple, tuple[int, str]]:
