@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from struct import Struct, unpack_from
 
 ETHERNET, COOKED = 1, 276  # link types of pcap files, https://www.tcpdump.org/linktypes.html
 VXLAN_PORT = 4789  # RFC 7348
 VLAN, FRAGMENT, ICMPV6 = 0x8100, 44, 58
 EXTENSIONS = {0, 43, FRAGMENT, 60}  # hop-by-hop options, routing, fragment, destination options: next header, length in 8 bytes
+PARTS = {4: IPv4Address, 6: lambda mac: mac.hex(":"), 16: IPv6Address}  # by their length in bytes
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 DIRECTIONS = ("to us", "broadcast", "multicast", "to another", "from us")
 ECHOES = {(4, 0): "echo reply", (4, 8): "echo request", (6, 128): "echo request", (6, 129): "echo reply"}
@@ -30,7 +31,7 @@ class Header:
 
     offset: int
     length: int
-    name, layout, wire = "", Struct(""), ""
+    name, layout, wire = "", Struct(""), ()
 
     @classmethod
     def read(cls, data: bytes, at: int = 0, before: Header | None = None) -> Header | None:
@@ -38,8 +39,8 @@ class Header:
         if len(data) < at + cls.layout.size:
             return None
         parts = {"offset": at, "length": cls.layout.size}
-        for name, part in zip(cls.wire.split(), cls.layout.unpack_from(data, at), strict=True):
-            parts[name] = part if isinstance(part, int) else part.hex(":") if len(part) == 6 else ip_address(part)
+        for name, part in zip(cls.wire, cls.layout.unpack_from(data, at), strict=True):
+            parts[name] = part if isinstance(part, int) else PARTS[len(part)](part)
         header = cls.complete(parts, data, before)
         return header if header and at + header.length <= len(data) else None
 
@@ -70,7 +71,7 @@ class Ethernet(Header):
     destination: str
     type: int
     vlan: int | None = None
-    name, layout, wire = "Ethernet", Struct("!6s6sH"), "destination source type"
+    name, layout, wire = "Ethernet", Struct("!6s6sH"), ("destination", "source", "type")
 
     @classmethod
     def complete(cls, parts, data, before):
@@ -96,7 +97,7 @@ class Cooked(Header):
     direction: str
     source: str
     type: int
-    name, layout, wire = "Cooked", Struct("!HxxIxxBB6sxx"), "type interface direction size source"
+    name, layout, wire = "Cooked", Struct("!HxxIxxBB6sxx"), ("type", "interface", "direction", "size", "source")
     carries = Ethernet.carries
 
     @classmethod
@@ -118,7 +119,7 @@ class Arp(Header):
     source: IPv4Address
     target_mac: str
     target: IPv4Address
-    name, layout, wire = "ARP", Struct("!6sH6s4s6s4s"), "kinds operation source_mac source target_mac target"
+    name, layout, wire = "ARP", Struct("!6sH6s4s6s4s"), ("kinds", "operation", "source_mac", "source", "target_mac", "target")
 
     @classmethod
     def complete(cls, parts, data, before):
@@ -167,7 +168,7 @@ class Ipv4(Ip):
     dont_fragment: bool = False
     more_fragments: bool = False
     name, layout = "IPv4", Struct("!BxHHHBBxx4s4s")
-    wire = "first total identification bits ttl protocol source destination"
+    wire = ("first", "total", "identification", "bits", "ttl", "protocol", "source", "destination")
 
     @classmethod
     def complete(cls, parts, data, before):
@@ -185,7 +186,7 @@ class Ipv6(Ip):
     """RFC 8200, extension headers included in its length."""
 
     hop_limit: int
-    name, layout, wire = "IPv6", Struct("!IHBB16s16s"), "first total protocol hop_limit source destination"
+    name, layout, wire = "IPv6", Struct("!IHBB16s16s"), ("first", "total", "protocol", "hop_limit", "source", "destination")
 
     @classmethod
     def complete(cls, parts, data, before):
@@ -208,7 +209,7 @@ class Udp(Header):
 
     source_port: int
     destination_port: int
-    name, layout, wire = "UDP", Struct("!HHxxxx"), "source_port destination_port"
+    name, layout, wire = "UDP", Struct("!HHxxxx"), ("source_port", "destination_port")
 
     @property
     def carries(self):
@@ -229,7 +230,7 @@ class Tcp(Header):
     flags: tuple[str, ...]
     window: int
     name, layout = "TCP", Struct("!HHIIBBHxxxx")
-    wire = "source_port destination_port sequence acknowledgement words flags window"
+    wire = ("source_port", "destination_port", "sequence", "acknowledgement", "words", "flags", "window")
 
     @classmethod
     def complete(cls, parts, data, before):
@@ -250,7 +251,7 @@ class Icmp(Header):
     code: int
     identifier: int | None = None
     sequence: int | None = None
-    layout, wire = Struct("!BBxxHH"), "type code identifier sequence"
+    layout, wire = Struct("!BBxxHH"), ("type", "code", "identifier", "sequence")
 
     @classmethod
     def complete(cls, parts, data, before):
@@ -274,7 +275,7 @@ class Vxlan(Header):
     """RFC 7348: what follows is a whole frame of the network ``vni``."""
 
     vni: int
-    name, layout, wire, carries = "VXLAN", Struct("!BxxxI"), "flags vni", ("a frame", Ethernet)
+    name, layout, wire, carries = "VXLAN", Struct("!BxxxI"), ("flags", "vni"), ("a frame", Ethernet)
 
     @classmethod
     def complete(cls, parts, data, before):
@@ -289,7 +290,6 @@ class Data(Header):
     """What is left; ``missing`` bytes of it were on the wire, but were not captured."""
 
     missing: int = 0
-
     name = "data"
 
     def tell(self):

@@ -25,7 +25,7 @@ class _Seen:
     @property
     def first(self) -> Sight | Section:
         """The first that is known of it."""
-        return next(iter((*self.sights, *self.sections)))
+        return (self.sights or self.sections)[0]
 
     @property
     def forms(self) -> set[Addresses]:
@@ -99,14 +99,10 @@ def _attach(sections: Iterable[Section], seen: Sequence[_Seen]) -> list[_Seen]:
 
 
 def _calc_distance(seen: _Seen, section: Section) -> tuple:
-    theirs = {end for form in seen.forms for end in _calc_ends(form)}
-    here = any((each.hop.node, each.hop.namespace) == (section.node, section.namespace) for each in seen.sights)
-    return (
-        section.addresses not in seen.forms,
-        theirs.isdisjoint(_calc_ends(section.addresses)),
-        not here,
-        abs(seen.first.stamp - section.stamp),
-    )
+    forms, mine = seen.forms, section.addresses
+    is_strange = {end for form in forms for end in _calc_ends(form)}.isdisjoint(_calc_ends(mine))
+    is_here = any((each.hop.node, each.hop.namespace) == (section.node, section.namespace) for each in seen.sights)
+    return (mine not in forms, is_strange, not is_here, abs(seen.first.stamp - section.stamp))
 
 
 def _calc_ends(form: Addresses) -> tuple[tuple, tuple]:
