@@ -16,7 +16,7 @@ _WHERE = {
     "live": "netkit.liveview.show:live",
     "check": "netkit.exercises.check:check",
     "progress": "netkit.exercises.overview:progress",
-    "read_packet": "netkit.packets.pcap:read_packet",
+    "read_packet": "netkit.packets.packet:read_packet",
     "read_measurements": "netkit.measurements:read_measurements",
     "open_lab": "netkit.laboratory.lab:open_lab",
     "Topology": "netkit.network.topology:Topology",

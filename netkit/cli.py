@@ -180,7 +180,7 @@ def _topology(options: argparse.Namespace) -> int:
 
 
 def _trace(options: argparse.Namespace) -> int:
-    from netkit.tracing.command import run_trace
+    from netkit.tracing.run import run_trace
 
     command = _need_command(options, "netkit trace [--node NODE] -- COMMAND…")
     return run_trace(command, options)

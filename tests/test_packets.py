@@ -12,11 +12,8 @@ import pytest
 from netkit.errors import NetkitError
 from netkit.figure.fonts import measure
 from netkit.laboratory.lab import open_lab
-from netkit.packets.decode import decode
 from netkit.packets.headers import Arp, Cooked, Data, Ethernet, Icmp, Ipv4, Ipv6, Tcp, Udp, Vxlan
-from netkit.packets.layout import calc_layout
-from netkit.packets.packet import Packet
-from netkit.packets.pcap import read_packet, read_packets
+from netkit.packets.packet import Packet, calc_layout, decode, read_packet, read_packets
 from tests.swarms import form_swarm
 
 pytestmark = pytest.mark.once

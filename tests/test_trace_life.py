@@ -12,14 +12,14 @@ import pytest
 
 from netkit.errors import LabError
 from netkit.figure.fonts import measure
-from netkit.hosts.newcomers import Newcomers
+from netkit.hosts.recording import Newcomers
 from netkit.laboratory.lab import open_lab
 from netkit.network.topology import Topology
-from netkit.tracing.build import build_trace
+from netkit.tracing.assemble import build_trace
 from netkit.tracing.draw import calc_picture
-from netkit.tracing.model import Output
 from netkit.tracing.recorder import Recorder
 from netkit.tracing.run import trace
+from netkit.tracing.values import Output
 from tests.conftest import NETKIT
 from tests.patience import at_most, patiently
 from tests.test_trace_values import read

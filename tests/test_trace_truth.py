@@ -14,8 +14,8 @@ import pytest
 from netkit.laboratory.engine import find_engine
 from netkit.laboratory.lab import Lab, open_lab
 from netkit.packets.headers import Icmp, Tcp, Udp
-from netkit.tracing.model import Trace
 from netkit.tracing.run import trace
+from netkit.tracing.view import Trace
 from tests.swarms import form_swarm, ping_across_overlay
 from tests.witnesses import witnesses
 

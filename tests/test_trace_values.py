@@ -19,11 +19,12 @@ from netkit.errors import NetkitError
 from netkit.figure.fonts import measure
 from netkit.figure.layout import calc_layout
 from netkit.network.topology import Topology
-from netkit.tracing.build import build_trace
+from netkit.tracing.assemble import build_trace
 from netkit.tracing.draw import calc_picture
-from netkit.tracing.model import Output, Trace
 from netkit.tracing.pcapng import to_pcapng, write_pcapng
 from netkit.tracing.steps import calc_steps
+from netkit.tracing.values import Output
+from netkit.tracing.view import Trace
 
 pytestmark = pytest.mark.once
 
@@ -129,7 +130,7 @@ def test_steps_lie_on_the_picture(name):
     """Every hop is a step within the picture, each begins where the one before it ended, numbers count up."""
     trace = frozen(name)
     picture = calc_layout(trace.topology, measure=measure)
-    steps = calc_steps(trace.topology, trace, picture)
+    steps = calc_steps(trace, picture)
     assert [step.number for step in steps] == list(range(1, len(steps) + 1))
     assert all(0 <= x <= picture.width and 0 <= y <= picture.height for step in steps for x, y in (*step.points, (step.x, step.y)))
     for before, step in pairwise(steps):

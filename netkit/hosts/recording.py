@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import resource
 import selectors
+import socket
+import struct
 import sys
 import time
+from itertools import accumulate
 
 from netkit.hosts.frames import Capture
 from netkit.hosts.namespaces import find_namespaces
 from netkit.hosts.netfilter import Tracer, read_handles
-from netkit.hosts.netlink import Tables
-from netkit.hosts.newcomers import Newcomers
 from netkit.hosts.rules import Listing
-from netkit.laboratory.inside.syscalls import NEWNET, set_process_name, setns
+from netkit.laboratory.inside.syscalls import NEWNET, Inotify, set_process_name, setns
 
 TABLE = "netkit-trace"
 CLOCK = b"clock\n"  # the line that asks what time it is here
@@ -32,6 +34,42 @@ MOST, MOST_BYTES = 20_000, 48 << 20  # frames and bytes of a capture, before it 
 MOST_REPORTS = 8_000  # of rules, in one namespace
 QUIET = 0.03  # seconds without a frame, after which all of them have come
 AFTERWARDS = 0.4  # seconds to wait for that at most
+DIRECTORIES = ("/run/docker/netns", "/run/netns")  # where namespaces are mounted: an engine's, and those of ip-netns(8)
+SIOCGIFFLAGS, IFREQ, IFF_UP, IFF_LOOPBACK = 0x8913, struct.Struct("16sH22x"), 0x1, 0x8
+
+
+class Newcomers:
+    """Hear of files that appear in some directories, which need not be there yet. Wait for each of ``sources``, then read.
+
+    Raises OSError where the kernel gives no instance of inotify (fs.inotify.max_user_instances).
+    """
+
+    def __init__(self, directories: tuple[str, ...] = DIRECTORIES) -> None:
+        self._directories = directories
+        self._names = {name for each in directories for name in each.split("/") if name}
+        self._files, self._ways = self.sources = (Inotify(), Inotify())
+        self._follow()
+
+    def read(self) -> bool:
+        """Whether a file has appeared in one of the directories, or may have: the directory itself is new."""
+        came = self._ways.read() & self._names
+        if came:
+            self._follow()
+        names = self._files.read()
+        return bool(came) or any(os.path.exists(os.path.join(each, name)) for each in self._directories for name in names)
+
+    def close(self) -> None:
+        """Stop hearing. May be repeated."""
+        for each in self.sources:
+            each.close()
+
+    def _follow(self) -> None:
+        """Watch each directory and all those on the way to it, as far as there are any."""
+        for directory in self._directories:
+            with contextlib.suppress(OSError):
+                for path in accumulate(directory.split("/")[1:-1], "{}/{}".format, initial=""):
+                    self._ways.watch(path or "/")
+                self._files.watch(directory)
 
 
 class Place:
@@ -44,8 +82,6 @@ class Place:
         self.trouble = ""
         self.frames: list[list] = []
         self.reports: list[dict] = []
-        self.handles: dict[int, tuple] = {}
-        self.links: dict[int, str] = {}
         self.is_late = False
         setns(self.fd, NEWNET)
         self.capture = Capture(buffer)
@@ -53,15 +89,33 @@ class Place:
             self.tracer = Tracer(TABLE)
         except OSError as error:
             self.trouble = error.strerror or str(error)
-        self.was_in_use = any(link["up"] and link["kind"] != "loopback" for link in self.look())
+        self.links = dict(socket.if_nameindex())
 
-    def look(self) -> list[dict]:
-        """Remember the names of the interfaces, and return what they are; the thread is in the namespace."""
-        tables = Tables()
-        found = tables.read_links()
-        tables.close()
-        self.links |= {link["index"]: link["name"] for link in found}
-        return found
+    def is_in_use(self) -> bool:
+        """Whether an interface is up, but for the loopback (netdevice(7)); the thread is in the namespace."""
+        flags = []
+        for name in self.links.values():
+            with contextlib.suppress(OSError):  # it has vanished
+                answer = fcntl.ioctl(self.capture, SIOCGIFFLAGS, IFREQ.pack(name.encode(), 0))
+                flags.append(IFREQ.unpack(answer)[1])
+        return any(each & (IFF_UP | IFF_LOOPBACK) == IFF_UP for each in flags)
+
+    def to_json(self) -> dict:
+        """Everything, as JSON has it; the table is let go before the rules are listed."""
+        setns(self.fd, NEWNET)
+        listing = Listing() if self.reports else None
+        return {
+            "inode": self.inode,
+            "links": self.links | dict(socket.if_nameindex()),
+            "drops": self.capture.count_drops(),
+            "unheard": self.tracer.lost if self.tracer else 0,
+            "trouble": self.trouble,
+            "late": self.is_late,
+            "frames": [[*frame[:3], base64.b64encode(frame[3]).decode()] for frame in self.frames],
+            "reports": self.reports,
+            "handles": read_handles() if self.reports else [],
+            "listing": listing.read() if listing else [],
+        }
 
 
 class Collector:
@@ -73,31 +127,24 @@ class Collector:
         self._places: dict[int, Place] = {}
         self._selector = selectors.DefaultSelector()
         self._count = self._bytes = 0
-        self._truncated = self._started = False
+        self._truncated = False
         self._newcomers: Newcomers | None = None
         with contextlib.suppress(OSError):  # without, namespaces made from now on go unseen
             self._newcomers = Newcomers()
-        self.find()
-        self._started = True
+        self._find(is_first=True)
 
-    def find(self) -> None:
+    def _find(self, is_first: bool = False) -> None:
         """Begin in every namespace that there is by now."""
         for inode, found in find_namespaces().items():
-            if inode not in self._places:
-                self._add(inode, found.opener)
+            if inode in self._places:
+                continue
+            with contextlib.suppress(OSError):  # it has vanished since it was found
+                place = self._places[inode] = Place(inode, found.opener, self._buffer)
+                place.is_late = not is_first and place.is_in_use()  # something may have passed already
+                self._selector.register(place.capture, selectors.EVENT_READ, lambda place=place: self._hear(place))
+                if place.tracer:
+                    self._selector.register(place.tracer, selectors.EVENT_READ, lambda place=place: self._note(place))
         setns(self._own, NEWNET)
-
-    def _add(self, inode: int, opener: str) -> None:
-        try:
-            place = Place(inode, opener, self._buffer)
-        except OSError:
-            return  # it has vanished since it was found
-        place.is_late = self._started and place.was_in_use  # something may have passed already
-        self._places[inode] = place
-        self._selector.register(place.capture, selectors.EVENT_READ, lambda: self._hear(place))
-        if place.tracer:
-            tracer = place.tracer
-            self._selector.register(tracer, selectors.EVENT_READ, lambda: self._note(place, tracer))
 
     def run(self) -> bool:
         """Capture until standard input has a line that does not ask for the time; whether it had one, rather than ended."""
@@ -113,18 +160,19 @@ class Collector:
                 line = os.read(0, 4096)
                 if line != CLOCK:
                     return bool(line)
-                sys.stdout.write(f"{time.time_ns()}\n")
-                sys.stdout.flush()
+                print(time.time_ns(), flush=True)
 
-    def finish(self) -> None:
-        """Hear what is still on its way."""
+    def finish(self) -> dict:
+        """Hear what is still on its way, and tell everything."""
         self._selector.unregister(0)
         end = time.monotonic() + AFTERWARDS
-        while ready := self._selector.select(QUIET):
+        while (ready := self._selector.select(QUIET)) and time.monotonic() <= end:
             for key, _ in ready:
                 key.data()
-            if time.monotonic() > end:
-                break
+        for place in self._places.values():
+            self._release(place)
+        places = [place.to_json() for place in self._places.values()]
+        return {"truncated": self._truncated, "blind": self._newcomers is None, "places": places}
 
     def _look_again(self) -> None:
         """A namespace is made: first its file, then what is mounted on it."""
@@ -132,57 +180,27 @@ class Collector:
             return
         known, end = len(self._places), time.monotonic() + 0.05
         while len(self._places) == known and time.monotonic() < end:
-            self.find()
+            self._find()
             time.sleep(0.001)
 
-    def _hear(self, place: Place) -> int:
+    def _hear(self, place: Place) -> None:
         frames = place.capture.read()
-        room = 0 if self._truncated else self._most - self._count
-        place.frames += frames[:room]
+        place.frames += frames[: 0 if self._truncated else self._most - self._count]
         self._count += len(frames)
         self._bytes += sum(len(frame[3]) for frame in frames)
         self._truncated = self._truncated or self._count > self._most or self._bytes > MOST_BYTES
-        return len(frames)
 
-    def _note(self, place: Place, tracer: Tracer) -> None:
+    def _note(self, place: Place) -> None:
         now = time.time_ns()
-        reports = tracer.read()
-        place.reports += [report | {"stamp": now} for report in reports]
+        place.reports += [report | {"stamp": now} for report in place.tracer.read()]
         if len(place.reports) >= MOST_REPORTS:  # enough of rules: hearing of more would cost frames
-            tracer.lost += 1
+            place.tracer.lost += 1
             self._release(place)
 
     def _release(self, place: Place) -> None:
         if place.tracer and place.tracer.fileno() >= 0:
             self._selector.unregister(place.tracer)
             place.tracer.close()
-
-    def to_json(self) -> dict:
-        """Everything; the table is let go before the rules are listed."""
-        for place in self._places.values():
-            self._release(place)
-        return {
-            "truncated": self._truncated,
-            "blind": self._newcomers is None,
-            "places": [self._tell(place) for place in self._places.values()],
-        }
-
-    def _tell(self, place: Place) -> dict:
-        setns(place.fd, NEWNET)
-        place.look()
-        listing = Listing() if place.reports else None
-        return {
-            "inode": place.inode,
-            "links": place.links,
-            "drops": place.capture.count_drops(),
-            "unheard": place.tracer.lost if place.tracer else 0,
-            "trouble": place.trouble,
-            "late": place.is_late,
-            "frames": [[*frame[:3], base64.b64encode(frame[3]).decode()] for frame in place.frames],
-            "reports": place.reports,
-            "handles": read_handles() if place.reports else [],
-            "listing": listing.read() if listing else [],
-        }
 
 
 def read_boot() -> str:
@@ -199,10 +217,6 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     buffer, most = (int(word) for word in sys.argv[1:3])
     collector = Collector(buffer or BUFFER, most or MOST)
-    sys.stdout.write(f"ready {read_boot()}\n")
-    sys.stdout.flush()
-    if not collector.run():
-        return
-    collector.finish()
-    sys.stdout.write(json.dumps(collector.to_json(), separators=(",", ":")) + "\n")
-    sys.stdout.flush()
+    print("ready", read_boot(), flush=True)
+    if collector.run():
+        print(json.dumps(collector.finish(), separators=(",", ":")), flush=True)

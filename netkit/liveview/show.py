@@ -13,7 +13,7 @@ from netkit.network.capture import capture
 
 if TYPE_CHECKING:
     from netkit.liveview.widget import LiveView, StepsView
-    from netkit.tracing.model import Trace
+    from netkit.tracing.view import Trace
 
 _of_cells: weakref.WeakValueDictionary[str, LiveView] = weakref.WeakValueDictionary()
 

@@ -19,7 +19,7 @@ from netkit.network.capture import capture
 from netkit.network.model import Topology
 
 if TYPE_CHECKING:
-    from netkit.tracing.model import Step
+    from netkit.tracing.steps import Step
 
 HERE = pathlib.Path(__file__).parent
 VIEW = "application/vnd.jupyter.widget-view+json"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from netkit.figure.layout import calc_layout
 from netkit.figure.layout.picture import BASELINE, LINE, Line, Mark, Measure, Picture, Shape, Text
-from netkit.tracing.model import Step, Trace
-from netkit.tracing.steps import calc_drawn, calc_steps
-from netkit.tracing.verdict import tell_losses
+from netkit.tracing.steps import Step, calc_drawn, calc_steps
+from netkit.tracing.values import TraceData
+from netkit.tracing.verdict import tell_losses, tell_verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ TOLD = ("change", "dropped", "tunnel")
 CROSS = 24.0
 
 
-def draw(trace: Trace, *, width: float | None = None, **options) -> Figure:
+def draw(trace: TraceData, *, width: float | None = None, **options) -> Figure:
     """The figure; ``width`` in inches, other ``options`` as for :func:`netkit.figure.layout.calc_layout`."""
     from netkit.figure.draw import paint
     from netkit.figure.fonts import measure
@@ -28,29 +28,23 @@ def draw(trace: Trace, *, width: float | None = None, **options) -> Figure:
     return paint(calc_picture(trace, measure=measure, **options), width=width)
 
 
-def calc_picture(trace: Trace, *, measure: Measure, **options) -> Picture:
+def calc_picture(trace: TraceData, *, measure: Measure, **options) -> Picture:
     """The topology's picture with the packets' way on it."""
     picture = calc_layout(trace.topology, measure=measure, **options)
-    steps = calc_steps(trace.topology, trace, picture, calc_drawn(trace))
-    ways = [Line(points=step.points, role=_role("way", step), about=step.about) for step in steps if step.points]
-    shapes: list[Shape] = [shape for step in _spread(steps) for shape in _badge(step)]
+    steps = calc_steps(trace, picture, calc_drawn(trace))
+    roles = {"dropped": "way-dropped"}
+    ways = [Line(points=step.points, role=roles.get(step.kind, "way"), about=step.about) for step in steps if step.points]
+    # the way lies below every text, as a highlighter's stroke would
+    first = next((number for number, shape in enumerate(picture.shapes) if isinstance(shape, Text)), len(picture.shapes))
+    shapes: list[Shape] = [*picture.shapes[:first], *ways, *picture.shapes[first:]]
+    shapes += [shape for step in _spread(steps) for shape in _badge(step)]
     notes = _calc_notes(trace, steps, picture.width - 2 * EDGE, measure)
     top = picture.height + 4
     shapes += [
         Text(x=EDGE, y=top + number * NOTE * LINE + NOTE * BASELINE, text=text, size=NOTE, role=role, bold=role == "trouble")
         for number, (text, role) in enumerate(notes)
     ]
-    return replace(picture, height=round(top + len(notes) * NOTE * LINE + EDGE / 2, 2), shapes=(*_insert(picture.shapes, ways), *shapes))
-
-
-def _insert(shapes: Sequence[Shape], ways: Sequence[Shape]) -> list[Shape]:
-    """The way lies below every text, as a highlighter's stroke would."""
-    first = next((number for number, shape in enumerate(shapes) if isinstance(shape, Text)), len(shapes))
-    return [*shapes[:first], *ways, *shapes[first:]]
-
-
-def _role(word: str, step: Step) -> str:
-    return f"{word}-dropped" if step.kind == "dropped" else word
+    return replace(picture, height=round(top + len(notes) * NOTE * LINE + EDGE / 2, 2), shapes=tuple(shapes))
 
 
 def _spread(steps: Sequence[Step]) -> list[Step]:
@@ -75,7 +69,7 @@ def _badge(step: Step) -> list[Shape]:
     return [Mark(x=step.x, y=step.y, size=BADGE, role=role, about=step.about), text]
 
 
-def _calc_notes(trace: Trace, steps: Sequence[Step], room: float, measure: Measure) -> list[tuple[str, str]]:
+def _calc_notes(trace: TraceData, steps: Sequence[Step], room: float, measure: Measure) -> list[tuple[str, str]]:
     """What happened where, and the verdict; where a packet was dropped, that says it already, and what was not seen is told."""
     notes: list[tuple[str, str]] = []
     told: set[str] = set()
@@ -84,7 +78,7 @@ def _calc_notes(trace: Trace, steps: Sequence[Step], room: float, measure: Measu
             told.add(step.detail)
             text = f"✗ {step.detail}" if step.kind == "dropped" else f"{step.number}  {step.detail}"
             notes += [(line, "trouble" if step.kind == "dropped" else "detail") for line in _wrap(text, room, measure)]
-    rest = " ".join(tell_losses(trace)) if any(step.kind == "dropped" for step in steps) else trace.verdict
+    rest = " ".join(tell_losses(trace)) if any(step.kind == "dropped" for step in steps) else tell_verdict(trace)
     return [*notes, *((line, "detail") for line in _wrap(rest, room, measure) if line)]
 
 

@@ -8,8 +8,9 @@ import json
 import os
 import select
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from netkit.errors import LabError
 from netkit.hosts.ask import Helper
@@ -17,6 +18,7 @@ from netkit.hosts.recording import CLOCK, read_boot
 from netkit.laboratory.lab import Node as Host
 
 PATIENCE = 30.0  # seconds for a host to begin, and to tell what it has captured
+Result = TypeVar("Result")
 COLLECT = "netkit.hosts.recording"
 CLOCK_QUESTIONS = 3  # the quickest answer says most
 
@@ -94,24 +96,17 @@ class Recording:
 
     def finish(self) -> dict[str, dict]:
         """What was captured, by the names of the hosts that can still tell."""
-        names = list(self.recorders)
-        with ThreadPoolExecutor(max(1, len(names))) as pool:
-            answers = list(pool.map(self._finish, names))
-        return {name: answer for name, answer in zip(names, answers, strict=True) if answer}
+        with ThreadPoolExecutor(max(1, len(self.recorders))) as pool:
+            answers = pool.map(lambda recorder: self.spare(recorder.name, recorder.finish), self.recorders.values())
+            return {name: answer for name, answer in zip(self.recorders, answers, strict=True) if answer}
 
-    def _finish(self, name: str) -> dict | None:
-        with self.sparing(name):
-            return self.recorders[name].finish()
-        return None
-
-    @contextlib.contextmanager
-    def sparing(self, name: str) -> Iterator[None]:
-        """Where this host fails within the block, it is missing from now on, and the others go on."""
+    def spare(self, name: str, act: Callable[[], Result]) -> Result | None:
+        """What comes of it; where this host fails, it is missing from now on, and the others go on."""
         try:
-            yield
+            return act()
         except LabError as error:
-            self.recorders.pop(name, None)
             self.missing[name] = str(error)
+        return None
 
 
 @contextlib.contextmanager
@@ -120,10 +115,11 @@ def record(hosts: Iterable[Host], buffer: int | None = None, most: int | None = 
     recording = Recording()
     with contextlib.ExitStack() as stack:
         for host in hosts:
-            with recording.sparing(host.name):
-                recorder = recording.recorders[host.name] = Recorder(host, buffer, most)
+            if recorder := recording.spare(host.name, lambda host=host: Recorder(host, buffer, most)):
+                recording.recorders[host.name] = recorder
                 stack.callback(recorder.end)
-        for name, recorder in list(recording.recorders.items()):
-            with recording.sparing(name):
-                recorder.wait_ready()
+        for recorder in recording.recorders.values():
+            recording.spare(recorder.name, recorder.wait_ready)
+        for name in recording.missing:
+            recording.recorders.pop(name, None)
         yield recording

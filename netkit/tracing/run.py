@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from netkit.errors import LabError
+from netkit.errors import LabError, NetkitError
+from netkit.figure.export import choose_format, write_output
 from netkit.laboratory import remote
 from netkit.laboratory.current import current_lab
 from netkit.laboratory.lab import Lab
 from netkit.laboratory.lab import Node as Host
 from netkit.network.capture import UP, WHY, capture, capture_again, tell_start
 from netkit.network.model import Node, Topology
-from netkit.tracing.build import build_trace
-from netkit.tracing.model import Output, Trace
+from netkit.tracing.assemble import build_trace
 from netkit.tracing.recorder import record
+from netkit.tracing.values import Output
+from netkit.tracing.view import Trace
 
 COMING = ("starting", "reachable")  # begun by somebody, and soon ready or failed
 COMING_EVERY = 0.02  # seconds between two looks at such a state
@@ -34,7 +37,7 @@ def trace(
     on_stdout: Callable[[bytes], object] | None = None,
     on_stderr: Callable[[bytes], object] | None = None,
 ) -> Trace:
-    """Run a command, and follow what it sends through every network stack of the lab.
+    """Run a command, and follow what it sends through every network namespace of the lab.
 
     ``command`` is a line for bash, or a sequence of words; it runs on the host ``node`` (that of the caller unless told). ``timeout`` is in
     seconds without output, ``buffer`` the size of each capture's buffer in bytes, ``most`` how many frames are kept of each host (20,000 unless told). ``on_stdout`` and ``on_stderr`` get what the
@@ -50,25 +53,29 @@ def trace(
     host = lab[node or os.environ.get("NETKIT_NODE") or next(iter(lab.nodes))]
     hosts = _find_up(lab, host)
     before = capture(lab=lab)
-    out, err = _Kept(on_stdout), _Kept(on_stderr)
+    written: tuple[list[bytes], list[bytes]] = ([], [])
+    sinks = map(_keep, written, (on_stdout, on_stderr))
     with record(hosts, buffer, most) as recording:
         _require(host, recording.missing)
         time.sleep(MARGIN)
         begin = time.time_ns()
         with open(os.devnull, "rb") as nothing:
-            status = remote.stream(host.transport, command, nothing.fileno(), *(each.add for each in (out, err)), os.getcwd(), {}, timeout)
+            status = remote.stream(host.transport, command, nothing.fileno(), *sinks, os.getcwd(), {}, timeout)
         end = time.time_ns()
         answers = recording.finish()
         _require(host, recording.missing)
-    output = Output(status=status, stdout=out.text(), stderr=err.text())
+    stdout, stderr = (b"".join(parts).decode(errors="replace") for parts in written)
+    output = Output(status=status, stdout=stdout, stderr=stderr)
     after = capture_again(before, lab)
     missing = {
         new.name: _tell_missing(new, recording.missing)
         for old, new in zip(before.nodes, after.nodes, strict=True)
         if new.name not in answers and "up" in (old.state, new.state)
     }
-    topology, waiting = _join(before, after), _find_waiting(before)
-    return build_trace(remote.to_text(command), host.name, output, answers, topology, begin, end, waiting, missing)
+    waiting = {
+        (node.name, stack.name, each.address) for node, stack in before.stacks() for each in stack.neighbours if each.state == "incomplete"
+    }
+    return build_trace(remote.to_text(command), host.name, output, answers, _join(before, after), begin, end, waiting, missing)
 
 
 def _find_up(lab: Lab, host: Host) -> list[Host]:
@@ -98,20 +105,15 @@ def _tell_missing(node: Node, missing: dict[str, str]) -> str:
     return f"{missing[node.name]}; what it saw is missing"
 
 
-class _Kept:
-    """What a command writes, kept and handed on."""
+def _keep(parts: list[bytes], further: Callable[[bytes], object] | None) -> Callable[[bytes], None]:
+    """What keeps what a command writes, and hands it on."""
 
-    def __init__(self, further: Callable[[bytes], object] | None) -> None:
-        self._parts: list[bytes] = []
-        self._further = further
+    def add(data: bytes) -> None:
+        parts.append(data)
+        if further:
+            further(data)
 
-    def add(self, data: bytes) -> None:
-        self._parts.append(data)
-        if self._further:
-            self._further(data)
-
-    def text(self) -> str:
-        return b"".join(self._parts).decode(errors="replace")
+    return add
 
 
 def _join(before: Topology, after: Topology) -> Topology:
@@ -122,11 +124,29 @@ def _join(before: Topology, after: Topology) -> Topology:
     return before if gone else after
 
 
-def _find_waiting(topology: Topology) -> set[tuple]:
-    """Who is being asked for already: those questions are not the command's."""
-    return {
-        (node.name, stack.name, each.address)
-        for node, stack in topology.stacks()
-        for each in stack.neighbours
-        if each.state == "incomplete"
-    }
+def run_trace(command: Sequence[str], options: argparse.Namespace) -> int:
+    """``netkit trace -- COMMAND…``: print what the command writes, then the way its packets took; returns the command's status.
+
+    Raises LabError, NetkitError for a file that cannot be written.
+    """
+    form = choose_format(None, options.output) if options.output else None
+    if form not in (None, "png", "svg"):
+        raise NetkitError(f"a trace is drawn as PNG or SVG: {options.output} should end with .png or .svg")
+    found = trace(command, node=options.node, on_stdout=_writer(1), on_stderr=_writer(2))
+    print(found.text(times=options.times, rules=options.rules), flush=True)
+    if options.pcapng:
+        found.pcapng(options.pcapng)
+    if form:
+        from netkit.figure.draw import to_png, to_svg
+
+        figure = found.draw()
+        write_output(to_svg(figure).encode() if form == "svg" else to_png(figure), form, options.output)
+    return found.output.status
+
+
+def _writer(fd: int) -> Callable[[bytes], object]:
+    def write(data: bytes) -> None:
+        while data:
+            data = data[os.write(fd, data) :]
+
+    return write

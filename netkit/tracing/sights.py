@@ -1,224 +1,200 @@
-"""From captured frames to sights: one packet seen once, at one interface. Pure."""
+"""From captured frames to sights, one packet seen once at one interface; and from the packet filter's reports to sections. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
-from netkit.packets.decode import decode
-from netkit.packets.headers import Arp, Ethernet, Header, Icmp, Ipv4, Ipv6, Tcp, Udp, Vxlan
-from netkit.tracing.model import Addresses, Tunnel
+from netkit.packets.headers import ECHOES, ICMPV6, Arp, Ethernet, Header, Icmp, Ip, Ipv4, Ipv6, Tcp, Udp, Vxlan
+from netkit.packets.packet import decode
+from netkit.tracing.values import Addresses, Hop, Question, Rule, Tunnel, value
 
 OUTGOING, OTHERS = 4, 3  # packet types of packet(7)
-PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", ICMPV6: "icmpv6"}
 BEGINNING = 256  # bytes of a payload that tell it from others
 DNS, RESOLVER = 53, ip_address("127.0.0.11")
 QUERIES = {1: "A", 28: "AAAA", 12: "PTR", 15: "MX", 16: "TXT", 33: "SRV"}
-FLAG_BITS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128}
-ERRORS4 = {0: "net", 1: "host", 3: "port", 4: "too-big", 9: "prohibited", 10: "prohibited", 13: "prohibited"}
-ERRORS6 = {0: "net", 1: "prohibited", 3: "host", 4: "port"}
+FAILURES = {3: "answer: no such name for", 2: "answer: failure for", 5: "answer: refused for"}
+ERRORS = {(4, 3): "unreachable", (4, 11): "ttl", (6, 1): "unreachable", (6, 2): "too-big", (6, 3): "ttl"}
+CODES = {(4, 3): {0: "net", 1: "host", 3: "port", 4: "too-big", **dict.fromkeys((9, 10, 13), "prohibited")}}
+CODES[6, 1] = {0: "net", 1: "prohibited", 3: "host", 4: "port"}
+WORDS = {"port": "port unreachable", "net": "network unreachable", "host": "host unreachable", "ttl": "time exceeded", "too-big": "too big"}
+OWN = "netkit-trace"  # the table that marks packets for the packet filter's reports
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
-    """A packet at an interface: where, which way, when (ns since 1970), and what it was.
+@value
+class Glimpse:
+    """What is known of a packet at one moment, ``stamp``, somewhere; ``weak`` is what NAT leaves alone of what the packet filter reports.
 
-    ``key`` is what NAT and tunnels leave alone, whole; ``weak`` the part of it that the packet filter reports, too. ``about`` are the
-    addresses of the packet that an ICMP error is about, as that had them here.
+    ``flow`` is the protocol of the flow it belongs to. That of an ICMP error is that of the packet it is about, which had here the
+    addresses ``about``.
     """
 
-    node: str
-    namespace: str
-    interface: str
-    direction: str
-    kind: int
     stamp: int
-    order: int
-    frame: bytes
     protocol: str
+    flow: str
     what: str
     addresses: Addresses
-    ttl: int
-    key: tuple
     weak: tuple
-    destination_mac: str = ""
-    tunnel: Tunnel | None = None
-    about: Addresses | None = None
     error: str = ""
     mtu: int | None = None
+    about: Addresses | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
+class Sight(Glimpse):
+    """A packet at an interface; ``kind`` is its packet type, ``order`` its place in the capture, ``key`` all that NAT and tunnels leave alone."""
+
+    hop: Hop
+    kind: int
+    order: int
+    key: tuple
+    destination_mac: str = ""
+
+
+@value
 class Asking:
-    """An ARP packet at an interface."""
+    """An ARP packet at an interface; ``question`` is who asks for what, if it is one."""
 
-    node: str
-    namespace: str
-    interface: str
+    question: Question
     direction: str
     stamp: int
     operation: int
     source: object
-    target: object
 
 
-def calc_sight(node: str, namespace: str, order: int, record: tuple) -> Sight | Asking | None:
-    """What a frame was: ``record`` is interface, packet type, stamp and bytes; None for what is neither IP nor ARP."""
+@value
+class Section(Glimpse):
+    """What one packet met at one hook, in one base chain and those it jumps to."""
+
+    node: str
+    namespace: str
+    inward: str
+    outward: str
+    rules: tuple[Rule, ...]
+
+    @property
+    def dropped(self) -> Rule | None:
+        """The rule that ended the packet."""
+        return self.rules[-1] if self.rules and self.rules[-1].verdict == "drop" else None
+
+
+def calc_sight(node: str, namespace: str, order: int, record: tuple, ahead: int = 0) -> Sight | Asking | None:
+    """What a frame was: ``record`` is interface, packet type, stamp and bytes; None for what is neither IP nor ARP.
+
+    ``ahead`` is by how many ns the clock of the stamp is ahead.
+    """
     interface, kind, stamp, frame = record
     headers = decode(frame)
-    direction = "out" if kind == OUTGOING else "in"
-    tunnel, inner = _find_inner(headers)
-    network = next((each for each in inner if isinstance(each, Ipv4 | Ipv6)), None)
-    place = {"node": node, "namespace": namespace, "interface": interface, "direction": direction, "stamp": stamp}
+    inside = next((number for number, each in enumerate(headers, 1) if isinstance(each, Vxlan)), 0)
+    outer, network = _find(headers, Ip), _find(headers[inside:], Ip)
+    place = {"node": node, "namespace": namespace, "interface": interface}
+    direction, stamp = "out" if kind == OUTGOING else "in", stamp - ahead
     if network is None:
-        arp = next((each for each in headers if isinstance(each, Arp)), None)
-        return arp and Asking(**place, operation=arp.operation, source=arp.source, target=arp.target)
-    ethernet = next((each for each in inner if isinstance(each, Ethernet)), None)
-    transport = next((each for each in inner if isinstance(each, Tcp | Udp | Icmp)), None)
-    start = network.offset + network.length
-    body = frame[start : network.offset + network.total if network.total else None]
-    return Sight(
+        arp = _find(headers, Arp)
+        question = arp and Question(**place, target=arp.target)
+        return arp and Asking(question=question, direction=direction, stamp=stamp, operation=arp.operation, source=arp.source)
+    ethernet, transport = _find(headers[inside:], Ethernet), _find(headers[inside:], Tcp, Udp, Icmp)
+    body = frame[network.offset + network.length : network.offset + network.total if network.total else None]
+    told = _glimpse(network, body, stamp) | _describe(network, transport, body)
+    hop = Hop(
         **place,
-        kind=kind,
-        order=order,
-        frame=frame,
-        protocol=PROTOCOLS.get(network.protocol, str(network.protocol)),
-        addresses=calc_addresses(network, transport),
+        direction=direction,
+        addresses=told["addresses"],
         ttl=network.ttl if isinstance(network, Ipv4) else network.hop_limit,
-        key=(*calc_weak(frame[network.offset : start], body), *_calc_rest(network, transport, body)),
-        weak=calc_weak(frame[network.offset : start], body),
-        destination_mac=ethernet.destination if ethernet else "",
-        tunnel=tunnel,
-        **_describe(network, transport, body),
+        tunnel=Tunnel(source=outer.source, destination=outer.destination, vni=headers[inside - 1].vni) if inside else None,
+        length=len(frame),
+        frame=frame,
+        stamp=stamp,
     )
+    mac, key = ethernet.destination if ethernet else "", (*told["weak"], *_calc_rest(transport, body))
+    return Sight(hop=hop, kind=kind, order=order, key=key, destination_mac=mac, **told)
 
 
-def _find_inner(headers: tuple[Header, ...]) -> tuple[Tunnel | None, tuple[Header, ...]]:
-    """The tunnel around a frame, and the headers in it."""
-    at = next((number for number, each in enumerate(headers) if isinstance(each, Vxlan)), None)
-    if at is None:
-        return None, headers
-    outer = next(each for each in headers if isinstance(each, Ipv4 | Ipv6))
-    return Tunnel(source=outer.source, destination=outer.destination, vni=headers[at].vni), headers[at + 1 :]
+def _find(headers: Iterable[Header], *kinds: type[Header]) -> Header | None:
+    return next((each for each in headers if isinstance(each, kinds)), None)
 
 
-def calc_addresses(network: Ipv4 | Ipv6, transport: Header | None) -> Addresses:
-    """Whence and whither."""
+def read_ip(data: bytes) -> Ipv4 | Ipv6 | None:
+    """The header that begins a packet."""
+    return Ipv4.read(data) or Ipv6.read(data)
+
+
+def _glimpse(header: Ip, body: bytes, stamp: int) -> dict:
+    """What a header and the first bytes behind it tell."""
+    protocol, weak = PROTOCOLS.get(header.protocol, str(header.protocol)), calc_weak(header, body)
+    return {"stamp": stamp, "protocol": protocol, "flow": protocol, "weak": weak, "addresses": calc_addresses(header, body)}
+
+
+def calc_addresses(header: Ip, body: bytes) -> Addresses:
+    """Whence and whither; ``body`` are the first bytes behind the header."""
     more = {}
-    if isinstance(transport, Tcp | Udp):
-        more = {"source_port": transport.source_port, "destination_port": transport.destination_port}
-    elif isinstance(transport, Icmp):
-        more = {"identifier": transport.identifier}
-    return Addresses(source=network.source, destination=network.destination, **more)
+    if header.protocol in (6, 17) and len(body) >= 4 and not header.fragment:
+        more = dict(zip(("source_port", "destination_port"), struct.unpack_from("!HH", body), strict=True))
+    elif _is_echo(header, body):
+        more = {"identifier": int.from_bytes(body[4:6], "big")}
+    return Addresses(source=header.source, destination=header.destination, **more)
 
 
-def calc_weak(network: bytes, transport: bytes) -> tuple:
+def _is_echo(header: Ip, body: bytes) -> bool:
+    version = {1: 4, ICMPV6: 6}.get(header.protocol)
+    return len(body) >= 8 and not header.fragment and (version, body[0]) in ECHOES
+
+
+def calc_weak(header: Ip, body: bytes) -> tuple:
     """What NAT leaves alone in the first bytes of a packet; the packet filter reports no more than those."""
-    version = network[0] >> 4 if network else 0
-    protocol, number = (
-        (network[9], int.from_bytes(network[4:6], "big")) if version == 4 and len(network) >= 20 else (_calc_next(network), 0)
-    )
-    if version == 4 and int.from_bytes(network[6:8], "big") & 0x1FFF:
-        return (version, protocol, number, network[6:8])
-    if protocol == 6 and len(transport) >= 14:
-        return (version, protocol, number, transport[4:12], transport[13])
-    if protocol == 17 and len(transport) >= 8:
-        return (version, protocol, number, transport[4:6])
-    if protocol in (1, 58) and len(transport) >= 8:
-        echo = transport[0] in ((0, 8) if protocol == 1 else (128, 129))
-        return (version, protocol, number, transport[:2], transport[6:8] if echo else b"")
-    return (version, protocol, number)
+    start = (header.source.version, header.protocol, getattr(header, "identification", 0))
+    if header.fragment:
+        return (*start, header.fragment)
+    if header.protocol == 6 and len(body) >= 14:
+        return (*start, body[4:12], body[13])
+    if header.protocol == 17 and len(body) >= 8:
+        return (*start, body[4:6])
+    if header.protocol in (1, ICMPV6) and len(body) >= 8:
+        return (*start, body[:2], body[6:8] if _is_echo(header, body) else b"")
+    return start
 
 
-def _calc_next(network: bytes) -> int:
-    """The protocol behind an IPv6 header; extension headers are rare here, and their last one names it."""
-    if len(network) <= 40:
-        return network[6] if len(network) == 40 else 0
-    protocol, at = network[6], 40
-    while protocol in (0, 43, 44, 60) and len(network) >= at + 8:
-        protocol, at = network[at], at + (8 if protocol == 44 else 8 * (network[at + 1] + 1))
-    return protocol
+def _calc_rest(transport: Header | None, body: bytes) -> tuple:
+    payload = body[transport.length :] if transport else body
+    if isinstance(transport, Icmp) and transport.identifier is None and (quoted := read_ip(payload)):
+        return (calc_weak(quoted, payload[quoted.length :][:20]),)
+    return (len(payload), hashlib.blake2s(payload[:BEGINNING], digest_size=8).digest())
 
 
-def _calc_rest(network: Ipv4 | Ipv6, transport: Header | None, body: bytes) -> tuple:
-    if isinstance(transport, Tcp | Udp):
-        payload = body[transport.length :]
-        return (len(payload), _digest(payload))
-    if isinstance(transport, Icmp):
-        if transport.identifier is not None:
-            return (_digest(body[8:]),)
-        quoted = body[8:]
-        inner = quoted[:1] and quoted[0] >> 4
-        begin = (quoted[0] & 15) * 4 if inner == 4 else 40
-        return (calc_weak(quoted[:begin], quoted[begin : begin + 20]),)
-    return (len(body), _digest(body))
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2s(data[:BEGINNING], digest_size=8).digest()
-
-
-def _describe(network: Ipv4 | Ipv6, transport: Header | None, body: bytes) -> dict:
+def _describe(network: Ip, transport: Header | None, body: bytes) -> dict:
     """The packet in words; of an ICMP error also what it is about."""
     if isinstance(transport, Tcp):
         return {"what": f"TCP {' '.join(transport.flags) or 'data'}"}
     if isinstance(transport, Udp):
-        return {"what": _tell_dns(body[8:]) if _is_dns(network, transport) else "UDP datagram"}
-    if isinstance(transport, Icmp):
-        return _describe_icmp(transport, body)
-    return {"what": "fragment" if network.fragment else f"protocol {network.protocol}"}
-
-
-def _is_dns(network: Ipv4 | Ipv6, transport: Udp) -> bool:
-    """By its port, or by the address of the engine's own server, whose port is drawn by lot."""
-    return DNS in (transport.source_port, transport.destination_port) or RESOLVER in (network.source, network.destination)
-
-
-def _describe_icmp(header: Icmp, body: bytes) -> dict:
-    if header.identifier is not None:
-        return {"what": "echo request" if header.type in (8, 128) else "echo reply"}
-    error, mtu = "", None
-    if header.version == 4 and header.type == 3:
-        error = ERRORS4.get(header.code, "unreachable")
-        mtu = int.from_bytes(body[6:8], "big") if error == "too-big" else None
-    elif header.version == 6 and header.type in (1, 2):
-        error = "too-big" if header.type == 2 else ERRORS6.get(header.code, "unreachable")
-        mtu = int.from_bytes(body[4:8], "big") if error == "too-big" else None
-    elif (header.version, header.type) in ((4, 11), (6, 3)):
-        error = "ttl"
+        # by its port, or by the address of the engine's own server, whose port is random
+        is_dns = DNS in (transport.source_port, transport.destination_port) or RESOLVER in (network.source, network.destination)
+        return {"what": _tell_dns(body[8:]) if is_dns else "UDP datagram"}
+    if not isinstance(transport, Icmp):
+        return {"what": "fragment" if network.fragment else f"protocol {network.protocol}"}
+    kind = (transport.version, transport.type)
+    if kind in ECHOES:
+        return {"what": ECHOES[kind]}
+    error = CODES.get(kind, {}).get(transport.code) or ERRORS.get(kind)
     if not error:
-        return {"what": f"ICMP type {header.type}"}
-    words = {"port": "port unreachable", "net": "network unreachable", "host": "host unreachable", "ttl": "time exceeded"}
-    words |= {"too-big": "too big", "prohibited": "prohibited", "unreachable": "unreachable"}
-    return {"what": f"ICMP {words[error]}", "error": error, "mtu": mtu, "about": calc_quoted(body[8:])}
-
-
-def calc_quoted(data: bytes) -> Addresses | None:
-    """The addresses of a packet whose first bytes these are."""
-    version = data[0] >> 4 if data else 0
-    size = (data[0] & 15) * 4 if version == 4 else 40
-    if version not in (4, 6) or len(data) < size:
-        return None
-    source, destination = (data[12:16], data[16:20]) if version == 4 else (data[8:24], data[24:40])
-    protocol = data[9] if version == 4 else _calc_next(data[:size])
-    more, rest = {}, data[size:]
-    if protocol in (6, 17) and len(rest) >= 4:
-        ports = struct.unpack_from("!HH", rest)
-        more = {"source_port": ports[0], "destination_port": ports[1]}
-    elif protocol in (1, 58) and len(rest) >= 6 and rest[0] in ((0, 8) if protocol == 1 else (128, 129)):
-        more = {"identifier": int.from_bytes(rest[4:6], "big")}
-    return Addresses(source=ip_address(source), destination=ip_address(destination), **more)
+        return {"what": f"ICMP type {transport.type}"}
+    found = {"what": f"ICMP {WORDS.get(error, error)}", "error": error}
+    if error == "too-big":
+        found["mtu"] = int.from_bytes(body[6:8] if transport.version == 4 else body[4:8], "big")
+    if quoted := read_ip(body[8:]):
+        about = _glimpse(quoted, body[8 + quoted.length :], 0)
+        found |= {"flow": about["protocol"], "about": about["addresses"]}
+    return found
 
 
 def _tell_dns(data: bytes) -> str:
     """ "DNS query app A" or "DNS answer app A" (RFC 1035)."""
     if len(data) < 17:
         return "DNS"
-    word = "answer" if data[2] & 0x80 else "query"
-    if word == "answer" and data[3] & 15:
-        word = {3: "answer: no such name for", 2: "answer: failure for", 5: "answer: refused for"}.get(data[3] & 15, word)
+    word = FAILURES.get(data[3] & 15, "answer") if data[2] & 0x80 else "query"
     labels = []
     at = 12
     while at < len(data) and 0 < data[at] < 64:
@@ -226,3 +202,64 @@ def _tell_dns(data: bytes) -> str:
         at += 1 + data[at]
     kind = int.from_bytes(data[at + 1 : at + 3], "big")
     return f"DNS {word} {'.'.join(labels)} {QUERIES.get(kind, f'type {kind}')}"
+
+
+def calc_sections(node: str, namespace: str, place: dict, ahead: int = 0) -> Iterator[Section]:
+    """The sections of one namespace's reports, in order; ``ahead`` as for :func:`calc_sight`."""
+    lines = calc_lines(place["handles"], place["listing"])
+    links = {int(index): name for index, name in place["links"].items()}
+    current: dict[int, list[dict]] = {}
+    sections = []
+    for report in place["reports"]:
+        if "network" in report:  # the packet's headers begin a base chain; reports without, of the same packet, go on in it
+            sections.append([])
+            current[report["id"]] = sections[-1]
+        current.get(report["id"], []).append(report)
+    for reports in sections:
+        first = reports[0]
+        network, transport = read_ip(bytes.fromhex(first["network"])), bytes.fromhex(first["transport"])
+        if network is None:
+            continue
+        met = {"node": node, "namespace": namespace, "inward": links.get(first["in"], ""), "outward": links.get(first["out"], "")}
+        told = _glimpse(network, transport, first["stamp"] - ahead)
+        # a chain's end is told as a rule without a handle
+        counted = [each for each in reports if each["table"] != OWN and (each["handle"] or each["kind"] == "policy")]
+        rules = tuple(_calc_rule(each, lines, met) for each in counted)
+        yield Section(**met, **told, what=_tell_reported(told["protocol"], told["weak"]), rules=rules)
+
+
+def _tell_reported(protocol: str, weak: tuple) -> str:
+    """A packet in words, as far as the report of it tells."""
+    if protocol in ("icmp", "icmpv6"):
+        return "echo request" if weak[3][0] in (8, 128) else "ICMP packet"
+    if protocol == "tcp":
+        return "TCP SYN" if weak[4] == 2 else "TCP packet"
+    return "UDP datagram" if protocol == "udp" else "packet"
+
+
+def calc_lines(handles: Iterable, listing: Iterable[dict]) -> dict[tuple, tuple[int, str]]:
+    """The number and text of each rule, by family, table, chain and handle."""
+    told: dict[tuple, list[str]] = defaultdict(list)
+    for each in listing:
+        table = ""
+        for line in each["lines"] if each["backend"] == "nf_tables" else ():
+            if line.startswith("*"):
+                table = line[1:]
+            elif line.startswith("-A "):
+                told["ip" if each["family"] == 4 else "ip6", table, line.split(" ", 2)[1]].append(line)
+    chains: dict[tuple, list[int]] = defaultdict(list)
+    for *chain, handle in handles:
+        chains[tuple(chain)].append(handle)
+    return {
+        (*chain, handle): (number, told[chain][number - 1] if len(told[chain]) == len(numbers) else "")
+        for chain, numbers in chains.items()
+        for number, handle in enumerate(numbers, 1)
+    }
+
+
+def _calc_rule(report: dict, lines: dict, met: dict) -> Rule:
+    where = {name: report[name] for name in ("family", "table", "chain", "handle")}
+    number, text = (0, f"-P {report['chain']} {report['verdict'].upper()}") if report["kind"] == "policy" else (-1, "")
+    if report["handle"]:
+        number, text = lines.get(tuple(where.values()), (-1, ""))
+    return Rule(**met, **where, number=number, text=text, verdict=f"{report['verdict']} {report['to']}".strip())

@@ -1,233 +1,195 @@
 """A packet's way as steps on the picture of its topology. Pure.
 
 Where a hop is follows from the names of the picture's shapes: a wire is named after its container's end, its other end
-is that one's peer; a bridge, an overlay, a VTEP, a cable are named after themselves. What a host's own stack does
+is that one's peer; a bridge, an overlay, a VTEP, a cable are named after themselves. What a host's own network namespace does
 happens below the bars of its bridges.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from netkit.figure.layout.picture import Box, Line, Picture
-from netkit.network.model import End, Topology
-from netkit.tracing.changes import calc_rewrites
-from netkit.tracing.model import Hop, Packet, Step, Trace
-from netkit.tracing.names import Names, tell_way
-from netkit.tracing.path import calc_told, calc_told_flows, calc_told_packets
+from netkit.network.model import Topology
+from netkit.tracing.values import Hop, Packet, TraceData, value
 from netkit.tracing.verdict import is_there, tell_drop
+from netkit.tracing.words import Names, calc_main_flows, calc_rewrites, calc_told, calc_told_packets, tell_way, tell_wrapping
 
-BELOW = 9.0  # below a bar: what is handed to the host's own stack
+BELOW = 9.0  # below a bar: what is handed to the host's own network namespace
 LANE = 17.0  # below a bar: where the way from one bar to another, or to a cable, runs
-DNS = 53
+INSIDE = {"container": 11, "namespace": 11, "region": 14}  # how far from its upper right corner what happens inside is
 Point = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Spot:
-    """Where a hop is. ``kind`` is plug, end (of a wire), bar, vtep, cable or inside; ``box`` is the shape it belongs to, if any."""
+@value
+class Step:
+    """A hop on a figure: ``points`` lead from the step before to (``x``, ``y``), in the picture's coordinates.
+
+    ``kind`` is start, move, change (addresses were rewritten on the way here), tunnel, dropped, or end. ``about`` is the place
+    ("node1/container web/eth0"), as the picture's shapes have it.
+    """
+
+    number: int
+    title: str
+    detail: str
+    x: float
+    y: float
+    points: tuple[Point, ...] = ()
+    kind: str = "move"
+    about: str = ""
+    reply: bool = False
+
+
+class Spot(NamedTuple):
+    """Where a hop is. ``kind`` is plug, end (of a wire), bar, vtep, cable or inside; ``shape`` is what it belongs to, if anything."""
 
     kind: str
     at: Point
-    box: Box | None = None
-    line: Line | None = None
+    shape: Box | Line | None
 
 
-@dataclass
 class Places:
     """What there is on a picture."""
 
-    topology: Topology
-    picture: Picture
-    wires: dict[str, list[Line]] = field(default_factory=dict)
-    ends: dict[str, list[Line]] = field(default_factory=dict)
-    cables: dict[str, Line] = field(default_factory=dict)
-    tunnels: dict[str, list[Line]] = field(default_factory=dict)
-    boxes: dict[tuple[str, str], list[Box]] = field(default_factory=dict)
+    def __init__(self, topology: Topology, picture: Picture) -> None:
+        self.topology, self.picture = topology, picture
+        self._shapes: dict[tuple[str, str], list] = defaultdict(list)
+        peers = {str(end): str(interface.peer) for end, interface in topology.ends() if interface.peer}
+        for shape in (*picture.lines, *picture.boxes):
+            self._shapes[shape.role, shape.about].append(shape)
+            if shape.role == "wire" and shape.about in peers:
+                self._shapes["end of a wire", peers[shape.about]].append(shape)
 
-    def __post_init__(self) -> None:
-        peers = {str(end): str(interface.peer) for end, interface in self.topology.ends() if interface.peer}
-        for line in self.picture.lines:
-            if line.role == "wire":
-                self.wires.setdefault(line.about, []).append(line)
-                if line.about in peers:
-                    self.ends.setdefault(peers[line.about], []).append(line)
-            elif line.role == "cable":
-                self.cables[line.about] = line
-            elif line.role == "tunnel":
-                self.tunnels.setdefault(line.about, []).append(line)
-        for box in self.picture.boxes:
-            self.boxes.setdefault((box.role, box.about), []).append(box)
+    def first(self, role: str, about: str) -> Box | Line | None:
+        """The first shape of a role that is about something, or None."""
+        return next(iter(self._shapes[role, about]), None)
 
     def find(self, hop: Hop, near: Point | None) -> Spot | None:
-        """Where on the picture a hop is, or None if that is not drawn."""
-        place = hop.place
-        if place in self.wires:
-            line = self.wires[place][0]
-            return Spot("plug", line.points[0], line=line)
-        if place in self.ends:
-            line = self.ends[place][0]
-            return Spot("end", line.points[-1], line=line)
-        if place in self.cables:
-            line = self.cables[place]
-            box = self._box(("uplink",), place)
-            at = min(line.points, key=lambda point: abs(point[1] - _center(box)[1])) if box else line.points[0]
-            return Spot("cable", at, box, line)
-        vtep = self._box(("vtep",), place)
-        if vtep:
+        """Where on the picture a hop is, or None if that is not drawn; on the bar that is nearest where there are several."""
+        place, home = hop.place, f"{hop.node}/{hop.namespace}"
+        if wire := self.first("wire", place):
+            return Spot("plug", wire.points[0], wire)
+        if wire := self.first("end of a wire", place):
+            return Spot("end", wire.points[-1], wire)
+        if cable := self.first("cable", place):
+            box = self.first("uplink", place)
+            at = min(cable.points, key=lambda point: abs(point[1] - box.y - box.height / 2)) if box else cable.points[0]
+            return Spot("cable", at, box)
+        if vtep := self.first("vtep", place):
             return Spot("vtep", (vtep.x, vtep.y + vtep.height / 2), vtep)
-        interface = self.topology.at(End(node=hop.node, namespace=hop.namespace, interface=hop.interface))
-        bars = self.boxes.get(("bar", place), []) or (
-            self.boxes.get(("band", f"{hop.node}/{hop.namespace}"), []) if interface and interface.kind == "bridge" else []
-        )
+        interface = self.topology.at(hop.end)
+        bars = self._shapes["bar", place] or (self._shapes["band", home] if interface and interface.kind == "bridge" else [])
         if bars:
-            bar = min(bars, key=lambda each: _distance(each, near))
+            bar = min(bars, key=lambda each: _calc_distance(each, near))
             x = min(max(near[0] if near else bar.x + bar.width / 2, bar.x + 8), bar.x + bar.width - 8)
             return Spot("bar", (x, bar.y + bar.height + BELOW), bar)
-        inside = self._box(("container", "namespace"), f"{hop.node}/{hop.namespace}")
-        if inside:
-            return Spot("inside", (inside.x + inside.width - 11, inside.y + 11), inside)
-        region = self._box(("region",), f"{hop.node}/{hop.namespace}")
-        return Spot("inside", (region.x + region.width - 14, region.y + 14), region) if region else None
+        inside = self.find_inside(home)
+        return inside and Spot("inside", (inside.x + inside.width - INSIDE[inside.role], inside.y + INSIDE[inside.role]), inside)
 
-    def _box(self, roles: tuple[str, ...], about: str) -> Box | None:
-        return next((found[0] for role in roles if (found := self.boxes.get((role, about)))), None)
+    def find_inside(self, home: str) -> Box | None:
+        """What is drawn of a network namespace."""
+        return next((box for role in INSIDE if (box := self.first(role, home))), None)
 
-    def tunnel_x(self, hop: Hop) -> float | None:
-        """The x at which a node's tunnel leaves it downwards."""
-        node = self._box(("node",), hop.node)
-        xs = [line.points[0][0] for lines in self.tunnels.values() for line in lines if line.points[0][0] == line.points[-1][0]]
-        return min((x for x in xs if node and node.x <= x <= node.x + node.width), default=None)
+    def find_spots(self, packet: Packet) -> list[tuple[Hop, Spot]]:
+        """Where its hops are; bars are met where the wire before (or, on the way out, after) ends at them."""
+        found: list[tuple[Hop, Spot]] = []
+        for hop, after in zip(packet.hops, [*packet.hops[1:], None], strict=False):
+            following = self.find(after, None) if after and hop.direction == "out" else None
+            before = found[-1][1].at if found else None
+            if spot := self.find(hop, following.at if following and following.kind == "end" else before):
+                found.append((hop, spot))
+        return found
 
-    def lan_y(self) -> float:
-        """Near the lower edge of the LAN, whose label stands above."""
-        lan = self._box(("lan",), "lan")
-        return lan.y + lan.height - 4 if lan else self.picture.height
+    def connect(self, hop: Hop, a: Spot, other: Hop, b: Spot) -> tuple[Point, ...]:
+        """The way from one spot to the next: along wires, through bars, below bars within a host, and over the LAN between hosts."""
+        (ax, ay), (bx, by) = a.at, b.at
+        y, kinds = None, (a.kind, b.kind)
+        if hop.node != other.node:
+            lan = self.first("lan", "lan")  # near its lower edge: its label stands above
+            y = lan.y + lan.height - 4 if lan else self.picture.height
+        elif kinds == ("end", "end"):  # within one bar
+            y = ay + (14 if ay >= a.shape.points[0][1] else -14)
+        elif "vtep" in kinds:
+            return self._leave_tunnel(hop, a, b) if a.kind == "vtep" else self._leave_tunnel(hop, b, a)[::-1]
+        elif kinds == ("bar", "bar"):
+            y = max(ay, by) + LANE - BELOW
+        elif "cable" in kinds:
+            y = (ay if b.kind == "cable" else by) + LANE - BELOW
+        if y is not None:
+            return ((ax, ay), (ax, y), (bx, y), (bx, by))
+        return ((ax, ay), (bx, by)) if ax == bx or ay == by else ((ax, ay), (ax, by), (bx, by))
+
+    def _leave_tunnel(self, hop: Hop, vtep: Spot, rest: Spot) -> tuple[Point, ...]:
+        """From a VTEP: to a cable, it is down where the node's tunnel is drawn."""
+        (vx, vy), (x, y) = vtep.at, rest.at
+        if rest.kind != "cable":
+            return ((vx, vy), (x, vy), (x, y))
+        node = self.first("node", hop.node)
+        downwards = (line.points[0][0] for line in self.picture.lines if line.role == "tunnel" and line.points[0][0] == line.points[-1][0])
+        down = min((each for each in downwards if node and node.x <= each <= node.x + node.width), default=None) or min(vx, x)
+        above = rest.shape.y - 6 if rest.shape else y - 20
+        return ((vx, vy), (down, vy), (down, above), (x, above), (x, y))
 
 
-def _center(box: Box) -> Point:
-    return (box.x + box.width / 2, box.y + box.height / 2)
-
-
-def _distance(box: Box, near: Point | None) -> float:
+def _calc_distance(box: Box, near: Point | None) -> float:
     if near is None:
         return 0
-    x, y = _center(box)
+    x, y = box.x + box.width / 2, box.y + box.height / 2
     return max(0.0, abs(x - near[0]) - box.width / 2) + abs(y - near[1])
 
 
-def calc_steps(topology: Topology, trace: Trace, picture: Picture, packets: Iterable[Packet] | None = None) -> tuple[Step, ...]:
-    """The hops of these packets (all that are told, unless given) as steps on a picture of this topology, one after the other.
+def calc_steps(trace: TraceData, picture: Picture, packets: Iterable[Packet] | None = None) -> tuple[Step, ...]:
+    """The hops of these packets (all that are told, unless given) as steps on a picture of the trace's topology, one after the other.
 
     Hops at what is not on the picture are left out. Raises nothing for a picture that shows none of them.
     """
-    places, names = Places(topology, picture), Names(trace)
+    places, names = Places(trace.topology, picture), Names(trace)
     steps: list[Step] = []
     for packet in calc_told(trace) if packets is None else packets:
-        steps += _calc_packet_steps(packet, places, names, len(steps))
+        steps += _calc_packet_steps(packet, places, names, len(steps) + 1)
     return tuple(steps)
 
 
-def calc_drawn(trace: Trace) -> tuple[Packet, ...]:
+def calc_drawn(trace: TraceData) -> tuple[Packet, ...]:
     """What a figure shows: the first packet of each flow but look-ups, and an answer only if it was dropped."""
-    flows = calc_told_flows(trace)
-    flows = [flow for flow in flows if DNS not in (flow.addresses.destination_port, flow.addresses.source_port)] or list(flows)
-    return tuple(
-        packet for flow in flows for packet in calc_told_packets(flow) if packet is flow.first or (packet.reply and packet.dropped)
-    )
+    told = ((flow, packet) for flow in calc_main_flows(trace) for packet in calc_told_packets(flow))
+    return tuple(packet for flow, packet in told if packet is flow.first or (packet.reply and packet.dropped))
 
 
 def _calc_packet_steps(packet: Packet, places: Places, names: Names, number: int) -> list[Step]:
     steps: list[Step] = []
-    spots = _find_spots(packet, places)
-    previous: tuple[Hop, Spot] | None = None
-    for at, (hop, spot) in enumerate(spots):
-        points = _connect(previous, (hop, spot), places) if previous else ()
+    spots = places.find_spots(packet)
+    for before, (hop, spot) in zip([None, *spots], spots, strict=False):
         where, interface, direction = names.hop(hop)
         rewrites = calc_rewrites(hop, packet.reply)
-        detail = "; ".join([*(str(each) for each in rewrites), *_tell_hop(hop)])
-        last = at == len(spots) - 1
-        kind = "start" if previous is None and not rewrites else "change" if rewrites else "tunnel" if hop.tunnel else "move"
-        if last and kind == "move" and not packet.dropped and is_there(hop, places.topology):
+        kind = "change" if rewrites else "start" if before is None else "tunnel" if hop.tunnel else "move"
+        if kind == "move" and hop is spots[-1][0] and not packet.dropped and is_there(hop, places.topology):
             kind = "end"
         title = f"{packet.what}: {direction} at {interface} of {where}"
-        steps.append(_step(number + len(steps) + 1, title, detail, spot.at, points, kind, hop.place, packet.reply))
-        previous = (hop, spot)
-    if packet.dropped:
-        steps.append(_calc_drop(packet, previous, places, names, number + len(steps) + 1))
-    return [step for step in steps if step]
+        detail = "; ".join([*map(str, rewrites), f"{tell_way(hop.addresses)}, {tell_wrapping(hop)}"])
+        points = places.connect(*before, hop, spot) if before else ()
+        steps.append(_step(number + len(steps), title, detail, spot.at, points, kind, hop.place, packet.reply))
+    if packet.dropped and (spot := _find_drop(packet, spots, places)):
+        about = f"{packet.dropped.node}/{packet.dropped.namespace}"
+        title, detail = f"{packet.what}: dropped", tell_drop(packet, names)
+        steps.append(_step(number + len(steps), title, detail, spot[-1], spot[:-1] and spot, "dropped", about, packet.reply))
+    return steps
 
 
-def _tell_hop(hop: Hop) -> list[str]:
-    tail = f"in VXLAN {hop.tunnel.vni}, {hop.tunnel.source} → {hop.tunnel.destination}" if hop.tunnel else f"TTL {hop.ttl}"
-    return [f"{tell_way(hop.addresses)}, {tail}"]
-
-
-def _find_spots(packet: Packet, places: Places) -> list[tuple[Hop, Spot]]:
-    """Bars are met where the wire before (or, on the way out, after) ends at them."""
-    found: list[tuple[Hop, Spot]] = []
-    for number, hop in enumerate(packet.hops):
-        near = found[-1][1].at if found else None
-        if hop.direction == "out" and number + 1 < len(packet.hops):
-            following = places.find(packet.hops[number + 1], None)
-            near = following.at if following and following.kind == "end" else near
-        spot = places.find(hop, near)
-        if spot:
-            found.append((hop, spot))
-    return found
+def _find_drop(packet: Packet, spots: list[tuple[Hop, Spot]], places: Places) -> tuple[Point, ...]:
+    """A place of its own beside the last hop, in the network namespace whose filter dropped it: the way there, or just the place."""
+    if spots and spots[-1][0].node == packet.dropped.node:
+        _, last = spots[-1]
+        (x, y) = last.at
+        return (last.at, (x, y + 20) if last.kind == "bar" else (x + 20, y))
+    box = places.find_inside(f"{packet.dropped.node}/{packet.dropped.namespace}")
+    if box is None:
+        return ()
+    return ((box.x + box.width - 30, box.y + 20) if box.role == "region" else (box.x + box.width / 2, box.y + box.height / 2),)
 
 
 def _step(number: int, title: str, detail: str, at: Point, points: tuple, kind: str, about: str, reply: bool) -> Step:
-    x, y = (round(value, 2) for value in at)
-    points = tuple((round(px, 2), round(py, 2)) for px, py in points)
-    return Step(number=number, title=title, detail=detail, x=x, y=y, points=points, kind=kind, about=about, reply=reply)
-
-
-def _calc_drop(packet: Packet, previous: tuple[Hop, Spot] | None, places: Places, names: Names, number: int) -> Step | None:
-    """A mark of its own beside the last hop, in the stack whose filter dropped it."""
-    rule = packet.dropped
-    about = f"{rule.node}/{rule.namespace}"
-    points: tuple = ()
-    if previous and previous[0].node == rule.node:
-        x, y = previous[1].at
-        at = (x, y + 20) if previous[1].kind == "bar" else (x + 20, y)
-        points = (previous[1].at, at)
-    else:
-        box = places._box(("container", "namespace", "region"), about)
-        if box is None:
-            return None
-        at = (box.x + box.width / 2, box.y + box.height / 2) if box.role != "region" else (box.x + box.width - 30, box.y + 20)
-    return _step(number, f"{packet.what}: dropped", f"{tell_drop(packet, names)}", at, points, "dropped", about, packet.reply)
-
-
-def _connect(one: tuple[Hop, Spot], two: tuple[Hop, Spot], places: Places) -> tuple[Point, ...]:
-    """The way from one spot to the next: along wires, through bars, below bars within a host, and over the LAN between hosts."""
-    (hop, a), (other, b) = one, two
-    (ax, ay), (bx, by) = a.at, b.at
-    if hop.node != other.node:
-        y = places.lan_y()
-        return ((ax, ay), (ax, y), (bx, y), (bx, by))
-    kinds = (a.kind, b.kind)
-    if kinds == ("end", "end"):  # within one bar
-        y = ay + (14 if ay >= a.line.points[0][1] else -14)
-        return ((ax, ay), (ax, y), (bx, y), (bx, by))
-    if "vtep" in kinds and "cable" in kinds:
-        x = places.tunnel_x(hop) or min(ax, bx)
-        vtep, cable = (a, b) if a.kind == "vtep" else (b, a)
-        y = cable.box.y - 6 if cable.box else cable.at[1] - 20
-        way = (vtep.at, (x, vtep.at[1]), (x, y), (cable.at[0], y), cable.at)
-        return way if a is vtep else tuple(reversed(way))
-    if "vtep" in kinds:
-        end, vtep = (b, a) if a.kind == "vtep" else (a, b)
-        way = (end.at, (end.at[0], vtep.at[1]), vtep.at)
-        return way if a is end else tuple(reversed(way))
-    if a.kind == "bar" and b.kind == "bar":
-        y = max(ay, by) + LANE - BELOW
-        return ((ax, ay), (ax, y), (bx, y), (bx, by))
-    if "cable" in kinds:
-        rest, cable = (a, b) if b.kind == "cable" else (b, a)
-        y = rest.at[1] + LANE - BELOW
-        way = (rest.at, (rest.at[0], y), (cable.at[0], y), cable.at)
-        return way if a is rest else tuple(reversed(way))
-    return ((ax, ay), (bx, by)) if ax == bx or ay == by else ((ax, ay), (ax, by), (bx, by))
+    (x, y), *points = ((round(x, 2), round(y, 2)) for x, y in (at, *points))
+    return Step(number=number, title=title, detail=detail, x=x, y=y, points=tuple(points), kind=kind, about=about, reply=reply)

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from netkit.network.model import Topology
+from netkit.network.model import Ip, Topology
 from netkit.network.words import join, plain
-from netkit.tracing.changes import calc_rewrites
-from netkit.tracing.model import Flow, Hop, Ip, Packet, Question, Rule, Trace
-from netkit.tracing.names import Names, tell_end
-from netkit.tracing.path import calc_told_flows
+from netkit.tracing.values import Flow, Hop, Packet, Question, Rule, TraceData
+from netkit.tracing.words import Names, calc_main_flows, calc_rewrites, tell_end
 
-DNS = 53
+ERRORS = {
+    "port": "Nothing listens: {who} refused port {port} (ICMP port unreachable).",
+    "too-big": "Too big: {who} could not send it on, as the next link takes {mtu} bytes at most (ICMP fragmentation needed).",
+    "net": "No route: {who} has none to {target} (ICMP network unreachable).",
+    "host": "{who} reported so (ICMP host unreachable).",
+    "prohibited": "Rejected: {who} forbids it (ICMP prohibited).",
+    "ttl": "Its time to live ended at {who} (ICMP time exceeded).",
+    "unreachable": "{who} could not deliver it (ICMP unreachable).",
+}
 
 
-def tell_verdict(trace: Trace) -> str:
+def tell_verdict(trace: TraceData) -> str:
     """A sentence for each thing that matters: where the packets got, who changed them, why there is no answer."""
     names = Names(trace)
-    flows = [flow for flow in calc_told_flows(trace) if DNS not in (flow.addresses.destination_port, flow.addresses.source_port)]
-    flows = flows or list(calc_told_flows(trace))
+    flows = calc_main_flows(trace)
     sentences = [sentence for flow in flows for sentence in _tell_flow(flow, trace, names)]
     if not flows:
-        sentences += _tell_silence(trace, names)
+        lines = (trace.output.stderr or trace.output.stdout).strip().splitlines()
+        said = f'; it said "{plain(lines[-1].strip())}"' if lines and trace.output.status else ""
+        silence = f"No packet of the command was seen{said}." if trace.missing else f"The command sent no packet{said}."
+        sentences = [_tell_question(question, names) for question in trace.questions] or [silence]
     return " ".join(dict.fromkeys([*sentences, *tell_losses(trace)]))
-
-
-def _tell_silence(trace: Trace, names: Names) -> list[str]:
-    asked = [_tell_question(question, names) for question in trace.questions]
-    if asked:
-        return asked
-    lines = (trace.output.stderr or trace.output.stdout).strip().splitlines()
-    said = f'; it said "{plain(lines[-1].strip())}"' if lines and trace.output.status else ""
-    return [f"No packet of the command was seen{said}." if trace.missing else f"The command sent no packet{said}."]
 
 
 def _tell_question(question: Question, names: Names) -> str:
@@ -38,7 +37,7 @@ def _tell_question(question: Question, names: Names) -> str:
     return f"No neighbour: {where} asked on {interface} who has {question.target} (ARP), and nobody answered."
 
 
-def tell_losses(trace: Trace) -> list[str]:
+def tell_losses(trace: TraceData) -> list[str]:
     """A sentence for each thing that was not seen, or is to be known of what was."""
     found = []
     if trace.lost:
@@ -48,13 +47,17 @@ def tell_losses(trace: Trace) -> list[str]:
     return [*found, *(f"{note if note.startswith(trace.missing) else note[0].upper() + note[1:]}." for note in trace.notes)]
 
 
-def _tell_flow(flow: Flow, trace: Trace, names: Names) -> list[str]:
-    sentences = [*_tell_rewrites(flow.first, names)]
+def _tell_flow(flow: Flow, trace: TraceData, names: Names) -> list[str]:
+    sentences = [
+        f"{names.stack(hop.node, hop.namespace)} changed the {rewrite.what} from {rewrite.was} to {rewrite.now} ({rewrite.by})."
+        for hop in flow.first.hops
+        for rewrite in calc_rewrites(hop, flow.first.reply)
+    ]
     dropped = next((packet for packet in flow.packets if packet.dropped), None)
     error = next((packet for packet in flow.packets if packet.error), None)
     refused = next((packet for packet in flow.packets if packet.reply and packet.what.startswith("TCP RST")), None)
     if dropped:
-        return [*sentences, *_tell_dropped(dropped, names)]
+        return [*sentences, f"The {dropped.what} was {tell_drop(dropped, names)}."]
     if error:
         return [*sentences, _tell_error(error, flow, trace, names)]
     if refused and flow.answer is refused:
@@ -62,50 +65,29 @@ def _tell_flow(flow: Flow, trace: Trace, names: Names) -> list[str]:
     return [*sentences, _tell_ending(flow, trace, names)]
 
 
-def _tell_rewrites(packet: Packet, names: Names) -> list[str]:
-    return [
-        f"{names.stack(hop.node, hop.namespace)} changed the {rewrite.what} from {rewrite.was} to {rewrite.now} ({rewrite.by})."
-        for hop in packet.hops
-        for rewrite in calc_rewrites(hop, packet.reply)
-    ]
-
-
 def tell_drop(packet: Packet, names: Names) -> str:
     """Who dropped a packet, in words that hold whichever rule an engine uses for it."""
     rule = packet.dropped
     where = names.stack(rule.node, rule.namespace)
-    inward, outward = (
-        name and names.interface(rule.node, rule.namespace, name) for name in (rule.inward, find_way_out(packet, rule, names.topology))
-    )
-    if inward and outward:
-        way = f"from {inward} to {outward}"
-    elif inward:
-        way = f"in by {inward}"
-    else:
-        way = f"out by {outward}" if outward else "out"
+    ends = (rule.inward, _find_way_out(packet, rule, names.topology))
+    inward, outward = (name and names.interface(rule.node, rule.namespace, name) for name in ends)
+    way = f"in by {inward}" if inward else f"out by {outward}" if outward else "out"
+    way = f"from {inward} to {outward}" if inward and outward else way
     return f"dropped by the packet filter of {where} on its way {way}" + (f" ({names.rule(rule)})" if names.is_own(rule) else "")
 
 
-def find_way_out(packet: Packet, rule: Rule, topology: Topology) -> str:
+def _find_way_out(packet: Packet, rule: Rule, topology: Topology) -> str:
     """The interface a packet was about to leave by: as the rule saw it, or else where its route leads to."""
     if rule.outward or not rule.inward:
         return rule.outward
-    destination = packet.hops[-1].addresses.destination if packet.hops else packet.addresses.destination
+    destination = (packet.hops[-1] if packet.hops else packet).addresses.destination
     node = topology.node(rule.node)
     stack = node and node.namespace(rule.namespace)
-    if not stack or any(address.ip == destination for each in stack.interfaces for address in each.addresses):
+    if not stack or _has(topology, rule.node, rule.namespace, destination):
         return ""
-    routes = [
-        each
-        for each in stack.routes
-        if each.table == 254 and each.destination.version == destination.version and destination in each.destination
-    ]
+    routes = [each for each in stack.routes if each.table == 254 and destination in each.destination]
     best = max(routes, key=lambda each: (each.destination.prefixlen, -each.metric), default=None)
     return best.interface or "" if best else ""
-
-
-def _tell_dropped(packet: Packet, names: Names) -> list[str]:
-    return [f"The {packet.what} was {tell_drop(packet, names)}."]
 
 
 def _tell_source(packet: Packet, names: Names) -> str:
@@ -121,52 +103,36 @@ def _came_from_afar(hop: Hop, topology: Topology) -> bool:
     return hop.direction == "in" and not _has(topology, hop.node, hop.namespace, hop.addresses.source)
 
 
-def _tell_error(packet: Packet, flow: Flow, trace: Trace, names: Names) -> str:
+def _tell_error(packet: Packet, flow: Flow, trace: TraceData, names: Names) -> str:
     address, source = str(packet.addresses.source), _tell_source(packet, names)
     who = address if source == address else f"{source} ({address})"
-    target = flow.addresses.destination
-    match packet.error:
-        case "port":
-            return f"Nothing listens: {who} refused port {flow.addresses.destination_port} (ICMP port unreachable)."
-        case "too-big":
-            return f"Too big: {who} could not send it on, as the next link takes {packet.mtu} bytes at most (ICMP fragmentation needed)."
-        case "net":
-            return f"No route: {who} has none to {target} (ICMP network unreachable)."
-        case "host":
-            asked = [_tell_question(each, names) for each in trace.questions]
-            return " ".join([*asked, f"{who} reported so (ICMP host unreachable)."])
-        case "prohibited":
-            return f"Rejected: {who} forbids it (ICMP prohibited)."
-        case "ttl":
-            return f"Its time to live ended at {who} (ICMP time exceeded)."
-    return f"{who} could not deliver it (ICMP unreachable)."
+    asked = [_tell_question(each, names) for each in trace.questions if packet.error == "host"]
+    target, port = flow.addresses.destination, flow.addresses.destination_port
+    return " ".join([*asked, ERRORS[packet.error].format(who=who, target=target, port=port, mtu=packet.mtu)])
 
 
-def _tell_ending(flow: Flow, trace: Trace, names: Names) -> str:
+def _tell_ending(flow: Flow, trace: TraceData, names: Names) -> str:
     first, answer = flow.first, flow.answer
     if not first.hops:
         return f"The {first.what} never reached an interface."
     goal = first.hops[-1]
     arrived = is_there(goal, trace.topology)
     where, interface, _ = names.hop(goal)
-    way = f"arrived at {where} ({tell_end(goal.addresses.destination, goal.addresses.destination_port)})"
+    way = f"The {first.what} arrived at {where} ({tell_end(goal.addresses.destination, goal.addresses.destination_port)})"
     if not arrived and (answer is None or trace.missing):
-        way = f"was last seen at {interface} of {where}"
+        way = f"The {first.what} was last seen at {interface} of {where}"
     if answer is None and not arrived:
-        asked = [each for each in trace.questions if each.target == goal.addresses.destination]
-        if asked:
-            return _tell_question(asked[0], names)
+        asked = [_tell_question(each, names) for each in trace.questions if each.target == goal.addresses.destination]
         rest = "whether it arrived is not known" if trace.missing else "did not arrive anywhere in this lab"
-        return f"The {first.what} {way}, and {rest}."
+        return asked[0] if asked else f"{way}, and {rest}."
     if answer is None:
-        return f"The {first.what} {way}, and there was no answer."
+        return f"{way}, and there was no answer."
     if trace.missing and _came_from_afar(first.hops[0], trace.topology):
-        return f"The {first.what} {way}, and was answered; whether the answer came back is not known."
-    if not answer.hops or (answer.hops[-1].node, answer.hops[-1].namespace) != (first.hops[0].node, first.hops[0].namespace):
-        return f"The {first.what} {way}; the answer did not come back" + (
-            f": it was last seen at {join(names.hop(answer.hops[-1])[1::-1], 'of')}." if answer.hops else "."
-        )
-    return f"The {first.what} {way}, and the answer came back."
+        return f"{way}, and was answered; whether the answer came back is not known."
+    last = answer.hops[-1] if answer.hops else None
+    if last and (last.node, last.namespace) == (first.hops[0].node, first.hops[0].namespace):
+        return f"{way}, and the answer came back."
+    return f"{way}; the answer did not come back" + (f": it was last seen at {join(names.hop(last)[1::-1], 'of')}." if last else ".")
 
 
 def is_there(hop: Hop, topology: Topology) -> bool:
@@ -175,8 +141,7 @@ def is_there(hop: Hop, topology: Topology) -> bool:
 
 
 def _has(topology: Topology, node: str, namespace: str, address: Ip) -> bool:
+    """Whether an address is one of a network namespace's own."""
     found = topology.node(node)
     stack = found and found.namespace(namespace)
-    if address.is_loopback:
-        return True
-    return bool(stack) and any(each.ip == address for interface in stack.interfaces for each in interface.addresses)
+    return address.is_loopback or (bool(stack) and any(each.ip == address for one in stack.interfaces for each in one.addresses))

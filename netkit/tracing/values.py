@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING
 
-from netkit.network.model import Topology
+from netkit.network.model import End, Ip, Topology
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Ip = IPv4Address | IPv6Address
+value = dataclass(frozen=True, slots=True, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Addresses:
     """Whence and whither; ports are None for protocols without. An echo's identifier stands in ``identifier``."""
 
@@ -25,7 +20,7 @@ class Addresses:
     identifier: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Tunnel:
     """The VXLAN packet around a frame: the addresses of the machines, and the network identifier."""
 
@@ -34,7 +29,7 @@ class Tunnel:
     vni: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Rule:
     """A rule of the packet filter that a packet met.
 
@@ -62,7 +57,7 @@ class Rule:
         return f"{what} of chain {self.chain} (table {self.table})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Hop:
     """A packet at an interface.
 
@@ -77,7 +72,7 @@ class Hop:
     namespace: str
     interface: str
     direction: str
-    time: float
+    time: float = 0.0
     addresses: Addresses
     ttl: int
     before: Addresses | None = None
@@ -88,12 +83,17 @@ class Hop:
     stamp: int = field(default=0, compare=False)
 
     @property
+    def end(self) -> End:
+        """Which interface of the topology this is."""
+        return End(node=self.node, namespace=self.namespace, interface=self.interface)
+
+    @property
     def place(self) -> str:
         """ "node1/container web/eth0", as shapes of a figure are named."""
-        return f"{self.node}/{self.namespace}/{self.interface}"
+        return str(self.end)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Packet:
     """One packet, recognised at every interface it crossed.
 
@@ -119,7 +119,7 @@ class Packet:
         return (*(rule for hop in self.hops for rule in hop.rules), *self.last)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Flow:
     """Packets to and fro between two programs; ``addresses`` as its first packet had them at first."""
 
@@ -138,7 +138,7 @@ class Flow:
         return next((packet for packet in self.packets if packet.reply), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Question:
     """Who asked by ARP or NDP for which address on which interface, unanswered."""
 
@@ -148,7 +148,7 @@ class Question:
     target: Ip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Output:
     """What the command came to: its exit status, and what it wrote."""
 
@@ -157,27 +157,8 @@ class Output:
     stderr: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A hop on a figure: ``points`` lead from the step before to (``x``, ``y``), in the picture's coordinates.
-
-    ``kind`` is start, move, change (addresses were rewritten on the way here), tunnel, dropped, or end. ``about`` is the place
-    ("node1/container web/eth0"), as the picture's shapes have it.
-    """
-
-    number: int
-    title: str
-    detail: str
-    x: float
-    y: float
-    points: tuple[tuple[float, float], ...] = ()
-    kind: str = "move"
-    about: str = ""
-    reply: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+@value
+class TraceData:
     """What a command sent, and what became of it.
 
     ``flows`` are those the command caused, in the order in which they began. ``topology`` is the network they
@@ -207,53 +188,3 @@ class Trace:
     def is_complete(self) -> bool:
         """Whether nothing was lost, cut off or missing."""
         return not (self.lost or self.truncated or self.late or self.missing)
-
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules that the told packets met, in order, each once."""
-        from netkit.tracing.path import calc_told
-
-        return tuple(dict.fromkeys(rule for packet in calc_told(self) for rule in packet.rules))
-
-    def text(self, *, times: bool = False, rules: bool = False) -> str:
-        """The hops as a table, and the verdict; the same for the same network on every run and engine.
-
-        ``times`` adds µs since the command began, ``rules`` each rule as the machine has it.
-        """
-        from netkit.tracing.text import to_text
-
-        return to_text(self, times=times, rules=rules)
-
-    __str__ = text
-
-    @property
-    def verdict(self) -> str:
-        """What became of it, in a sentence or a few."""
-        from netkit.tracing.verdict import tell_verdict
-
-        return tell_verdict(self)
-
-    def __repr__(self) -> str:
-        return self.text()
-
-    def draw(self, **options) -> Figure:
-        """The way on the topology's figure; ``options`` as for ``Topology.draw``."""
-        from netkit.tracing.draw import draw
-
-        return draw(self, **options)
-
-    def steps(self, picture) -> tuple[Step, ...]:
-        """The hops as steps on a :class:`netkit.figure.layout.Picture` of :attr:`topology`."""
-        from netkit.tracing.steps import calc_steps
-
-        return calc_steps(self.topology, self, picture)
-
-    def pcapng(self, path: str) -> None:
-        """Write what was captured for Wireshark: one interface for each one crossed, a comment for each hop."""
-        from netkit.tracing.pcapng import write_pcapng
-
-        write_pcapng(self, path)
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        from netkit.figure.mime import make_bundle
-
-        return make_bundle(self.text(), self.draw())
