@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +27,6 @@ class Recorder(Helper):
 
     def __init__(self, host: Host, buffer: int | None, most: int | None) -> None:
         self.name = host.name
-        self._heard = b""
         self._boot = ""
         super().__init__(host.transport, COLLECT, [str(number or 0) for number in (buffer, most)])
 
@@ -45,7 +43,7 @@ class Recorder(Helper):
         bounds = []
         for _ in range(CLOCK_QUESTIONS):
             asked = time.time_ns()
-            self._say(CLOCK)
+            self.say(CLOCK)
             there = int(self._read_line())
             bounds.append(tuple(sorted((there - time.time_ns(), there - asked))))  # our own clock may be set meanwhile
         return min(bounds, key=lambda each: each[1] - each[0])
@@ -53,32 +51,24 @@ class Recorder(Helper):
     def finish(self) -> dict:
         """What was captured, and how the host's clock goes; raises LabError."""
         clock = self.ask_clock()
-        self._say(b"stop\n")
+        self.say(b"stop\n")
         answer = json.loads(self._read_line()) | {"clock": clock}
         for place in answer["places"]:
             place["frames"] = [(name, kind, stamp, base64.b64decode(data)) for name, kind, stamp, data in place["frames"]]
         return answer
 
-    def _say(self, line: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):  # what has become of it is told by reading
-            os.write(self.stdin, line)
-
     def _read_line(self) -> str:
-        parts, deadline = [self._heard], time.monotonic() + PATIENCE
-        while b"\n" not in parts[-1]:
-            if not select.select([self.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise LabError(f"no trace on {self.name}: its collector was silent for {PATIENCE:.0f} s")
-            parts.append(os.read(self.stdout, 1 << 20))
-            if not parts[-1]:
-                raise LabError(f"no trace on {self.name}: {self.explain() or 'its collector was killed'}")
-        line, _, self._heard = b"".join(parts).partition(b"\n")
-        return line.decode()
+        try:
+            return self.read_line(PATIENCE).decode()
+        except TimeoutError:
+            raise LabError(f"no trace on {self.name}: its collector was silent for {PATIENCE:.0f} s") from None
+        except EOFError:
+            raise LabError(f"no trace on {self.name}: {self.explain() or 'its collector was killed'}") from None
 
     def end(self) -> None:
         """Let it end, and wait for it: then nothing of it is left, as the kernel removes its tables before it reports it dead."""
-        with contextlib.suppress(OSError):
-            os.write(self.stdin, b"stop\n")
         with contextlib.suppress(OSError, LabError):
+            self.say(b"stop\n")
             if select.select([self.running], [], [], 2.0)[0]:
                 self.running.wait()
         self.close()
