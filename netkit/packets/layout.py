@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netkit.figure.layout.picture import BASELINE, LINE, Box, Line, Measure, Picture, Shape, Text
+from netkit.figure.picture import BASELINE, LINE, Box, Line, Measure, Picture, Shape, Text
 from netkit.packets.headers import Data, Header, Vxlan
 from netkit.packets.text import tell_facts, tell_length, tell_name
 

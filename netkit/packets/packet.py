@@ -44,6 +44,6 @@ class Packet:
         return paint(calc_layout(self.headers, measure))
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        from netkit.figure.mime import make_bundle
+        from netkit.figure.draw import make_bundle
 
         return make_bundle(self.text(), self.draw())

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from netkit.errors import NetkitError
-from netkit.figure.export import choose_format, write_output
+from netkit.figure.draw import choose_format, write_output
 from netkit.tracing.run import trace
 
 

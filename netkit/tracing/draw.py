@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netkit.figure.layout import calc_layout
-from netkit.figure.layout.picture import BASELINE, LINE, Line, Mark, Measure, Picture, Shape, Text
+from netkit.figure.picture import BASELINE, LINE, Line, Mark, Measure, Picture, Shape, Text
 from netkit.tracing.model import Step, Trace
 from netkit.tracing.steps import calc_drawn, calc_steps
 from netkit.tracing.verdict import tell_losses

@@ -242,7 +242,7 @@ class Trace:
         return draw(self, **options)
 
     def steps(self, picture) -> tuple[Step, ...]:
-        """The hops as steps on a :class:`netkit.figure.layout.Picture` of :attr:`topology`."""
+        """The hops as steps on a :class:`netkit.figure.picture.Picture` of :attr:`topology`."""
         from netkit.tracing.steps import calc_steps
 
         return calc_steps(self.topology, self, picture)
@@ -254,6 +254,6 @@ class Trace:
         write_pcapng(self, path)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        from netkit.figure.mime import make_bundle
+        from netkit.figure.draw import make_bundle
 
         return make_bundle(self.text(), self.draw())

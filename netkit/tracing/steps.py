@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from netkit.figure.layout.picture import Box, Line, Picture
+from netkit.figure.picture import Box, Line, Picture
 from netkit.network.model import End, Topology
 from netkit.tracing.changes import calc_rewrites
 from netkit.tracing.model import Hop, Packet, Step, Trace

@@ -123,7 +123,7 @@ class Topology:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         """For notebooks: the figure, with the text for those who cannot see it, and for nbval."""
-        from netkit.figure.mime import make_bundle
+        from netkit.figure.draw import make_bundle
 
         return make_bundle(self.text(), self.draw())
 
