@@ -431,7 +431,7 @@ def test_a_figure_takes_every_word_that_the_text_takes():
     for word in TOLD:
         assert topology.text(show=[word]) and lay_out(topology, show=[word]).shapes
     assert lay_out(topology, show="all") == lay_out(topology, show=[word for word in SHOW if word not in ("all", "terms")])
-    assert said(lay_out(topology, show="all")) >= said(lay_out(topology, show=["macs", "routes"]))
+    assert said(lay_out(topology, show="all")) >= said(lay_out(topology, show=["addresses", "macs", "routes"]))
 
 
 def test_a_node_and_a_container_can_be_drawn_alone():

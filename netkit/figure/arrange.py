@@ -6,7 +6,6 @@ so that a bar may be crossed by the wires of those in lower-numbered lanes, and 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, permutations
@@ -14,7 +13,6 @@ from itertools import pairwise, permutations
 from netkit.figure.picture import natural
 from netkit.figure.plan import Item, NodePlan
 
-TRIED = 5  # nets whose every order is tried
 MARGIN = 13.0  # how far a bar reaches beyond its outermost wire
 CLEAR = 6.0  # between a label and a wire that passes
 APART = 12.0  # between two bars in a lane
@@ -41,35 +39,18 @@ def _calc_place(item: Item, ranks: dict[str, int]) -> tuple[float, float]:
 
 
 def _calc_ranks(plan: NodePlan) -> dict[str, int]:
-    """The order of the nets in which the fewest boxes stand over bars that are not theirs."""
-    signatures = Counter(tuple(sorted({port.net for port in item.ports if port.net and not port.up})) for item in plan.items)
-    used = {net for signature in signatures for net in signature}
-    keys = [key for key in sorted(plan.nets, key=lambda key: (plan.nets[key].bar.network != "bridge", natural(key))) if key in used]
-    # nets that meet nothing else need no search
-    linked = {net for signature in signatures if len(signature) > 1 for net in signature}
-    joint = [key for key in keys if key in linked]
-    if 1 < len(joint) <= TRIED:
-        best = min(permutations(joint), key=lambda order: (_calc_overlap(order, signatures), [joint.index(key) for key in order]))
-        keys = [*(key for key in keys if key not in linked), *best]
-    return {key: rank for rank, key in enumerate([*keys, *(key for key in plan.nets if key not in used)])}
-
-
-def _calc_overlap(order: Sequence[str], signatures: Counter) -> int:
-    """How many boxes stand over nets that are not theirs."""
-    spans: dict[str, list[float]] = {key: [] for key in order}
-    places = {}
-    for signature in signatures:
-        known = [order.index(net) for net in signature if net in spans]
-        if known:
-            places[signature] = sum(known) / len(known)
-            for net in signature:
-                spans[net].append(places[signature])
-    return sum(
-        signatures[signature]
-        for signature, place in places.items()
-        for net, span in spans.items()
-        if net not in signature and min(span) <= place <= max(span)
-    )
+    """The order of the nets: those with a box in common are neighbours, as far as a line allows it."""
+    joined = [{port.net for port in item.ports if port.net and not port.up} for item in plan.items]
+    used = set().union(*joined)
+    waiting = sorted(plan.nets, key=lambda key: (key not in used, plan.nets[key].bar.network != "bridge", natural(key)))
+    # an end of a chain comes before what it is joined to
+    waiting.sort(key=lambda key: sum(key in nets and len(nets) > 1 for nets in joined))
+    order: list[str] = []
+    while waiting:
+        near = (key for key in waiting if order and any({key, order[-1]} <= nets for nets in joined))
+        order.append(next(near, waiting[0]))
+        waiting.remove(order[-1])
+    return {key: rank for rank, key in enumerate(order)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,11 @@ class Label:
     spare: str = ""
     pad: float = 4.0
 
+    @classmethod
+    def of(cls, role: str, words: Words, manner: Manner, *more: tuple[Words, Manner], **options) -> Label:
+        """One line of words, the first of which are about the same as the whole."""
+        return cls(role=role, lines=(((words, manner), *more),), about=words.about, highlight=words.highlight, **options)
+
     @property
     def look(self) -> dict[str, str]:
         """What every shape of it has in common."""

@@ -61,8 +61,8 @@ def calc_layout(
     plans = _calc_plans(Context(union, wanted, highlights), node, [focus] if isinstance(focus, str) else list(focus))
     sheet = Sheet(measure, calc_styles(_find_networks(union)))
     if not plans:
-        width = sheet.text(EDGE, EDGE, Words("There is nothing to draw: no node is known."), NET, role="caption")
-        return sheet.done(width + 2 * EDGE, NET.height + 2 * EDGE)
+        width = sheet.text(EDGE, EDGE, Words("There is nothing to draw: no node is known."), CAPTION)
+        return sheet.done(width + 2 * EDGE, CAPTION.height + 2 * EDGE)
     figures, links, bottom = _paint_nodes(sheet, _fold(plans), EDGE + (CAPTION.height + 8 if diff is not None else 0))
     width = figures[-1].x + figures[-1].width + EDGE
     if diff is not None:

@@ -82,15 +82,9 @@ def _make_parent(key: str, here: End, interface: Interface, node: Node, context:
     lines = [str(net) for net in found.subnets] if found and "addresses" in context.show else []
     about = f"{node.name}/network {network}"
     title = context.term("network", calc_clean(network)) if network else interface.kind
-    bar = _write(
-        "parent",
-        title,
-        word if network else "",
-        [" ".join([*lines, f"on {calc_clean(interface.parent.interface)}"])],
-        about=about if network else str(here),
-        network=network or interface.kind,
-        highlight=context.mark(about),
-    )
+    detail = " ".join([*lines, f"on {calc_clean(interface.parent.interface)}"])
+    more = {"about": about if network else str(here), "network": network or interface.kind, "highlight": context.mark(about)}
+    bar = _write("parent", title, word if network else "", [detail], **more)
     return Net(key=key, kind="macvlan", bar=bar, parent=interface.parent.interface)
 
 
@@ -110,17 +104,13 @@ def _make_bridge(node: Node, host: NetworkNamespace, bridge: Interface, context:
         "down": not bridge.up,
     }
     about = f"{node.name}/{HOST}/{bridge.name}"
-    bar = _write(
-        "bar",
-        context.term("network", calc_clean(name)) if network else shown,
-        " ".join([*([] if made else [shown]), *(f"· {word}" for word, holds in flags.items() if holds)]),
-        [*context.lines(bridge), *([f"+ {' '.join(others)}"] if others else [])],
-        about=about,
-        network=network.name if network else NAMES.get(bridge.name, bridge.name),
-        highlight=context.mark(*([f"{node.name}/network {name}"] if network else []), about),
-        spare=shown if made and bridge.name != name else "",
-        chip=_make_vtep(node, host, vtep, name, context) if vtep else None,
-    )
+    title = context.term("network", calc_clean(name)) if network else shown
+    aside = " ".join([*([] if made else [shown]), *(f"· {word}" for word, holds in flags.items() if holds)])
+    details = [*context.lines(bridge), *([f"+ {' '.join(others)}"] if others else [])]
+    highlight = context.mark(*([f"{node.name}/network {name}"] if network else []), about)
+    more = {"about": about, "network": name if network else NAMES.get(name, name), "highlight": highlight}
+    chip = _make_vtep(node, host, vtep, name, context) if vtep else None
+    bar = _write("bar", title, aside, details, spare=shown if made and bridge.name != name else "", chip=chip, **more)
     return Net(key=f"bridge {bridge.name}", kind="bridge", bar=bar, parent=uplink, tunnel=_calc_tunnel(vtep))
 
 
@@ -132,16 +122,9 @@ def _make_overlay(node: Node, namespace: NetworkNamespace, context: Context) -> 
     details = [" ".join((calc_clean(each.name), *context.lines(each))) for each in bridges]
     details += [f"+ {' '.join(f'{calc_clean(each.name)} ({tell_kind(each)})' for each in rest)}"] if rest else []
     about = f"{node.name}/{namespace.name}"
-    bar = _write(
-        "band",
-        context.term("network", calc_clean(name)),
-        "overlay",
-        details,
-        about=about,
-        network=name,
-        highlight=context.mark(f"{node.name}/network {name}", about, f"network {name}"),
-        chip=_make_vtep(node, namespace, vtep, name, context) if vtep else None,
-    )
+    more = {"about": about, "network": name, "highlight": context.mark(f"{node.name}/network {name}", about, f"network {name}")}
+    chip = _make_vtep(node, namespace, vtep, name, context) if vtep else None
+    bar = _write("band", context.term("network", calc_clean(name)), "overlay", details, chip=chip, **more)
     return Net(key=f"overlay {name}", kind="overlay", bar=bar, tunnel=_calc_tunnel(vtep))
 
 

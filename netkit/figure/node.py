@@ -6,6 +6,7 @@ its cables, NAT and published ports. Places are counted from the node's upper le
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from itertools import accumulate, pairwise
 
 from netkit.figure.arrange import CLEAR, Arm, Need, calc_lanes, calc_order
 from netkit.figure.labels import BETWEEN, Piece, calc_sink, calc_size, flow, paint_piece, write
-from netkit.figure.picture import ADDRESS, CAPTION, DETAIL, FAR, NAME, NODE, PORT, Layer, Sheet, Words, wrap
+from netkit.figure.picture import ADDRESS, CAPTION, DETAIL, FAR, NAME, NODE, PORT, Layer, Sheet, Words
 from netkit.figure.plan import Item, NodePlan, Port
 from netkit.network.model import HOST
 
@@ -28,6 +29,7 @@ PLUG = 7.0
 HEAD = 29.0  # a node's title
 FOOT = 12.0  # between the last bars and what is below them
 CHIP = 19.0  # the height of a label on the border, about
+LETTER = 4.6  # a letter of a sentence, about
 SLIMMEST, LONGEST_FACT, WIDEST_NOTE, WIDEST_TAG, TROUBLE = 62.0, 200.0, 330.0, 220.0, 190.0
 
 
@@ -55,7 +57,7 @@ class NodeFigure:
         self.arms = self._calc_arms(left, right)
         self.right = max([right, *(arm.x1 for arm in self.arms)])
         self.width = self.right + PAD
-        self.trouble = wrap(plan.trouble, self.width - 2 * PAD, CAPTION.size, sheet.measure, 5) if plan.trouble else []
+        self.trouble = textwrap.wrap(plan.trouble, int((self.width - 2 * PAD) / LETTER), max_lines=5, placeholder=" …")
         self.head = HEAD + (CAPTION.height * len(self.trouble) + 4 if self.trouble else 0)
         self.tall = max((_calc_height(spot.item) for spot in self.spots), default=0.0)
         self.lanes: dict[int, float] = {}
@@ -94,16 +96,14 @@ class NodeFigure:
         texts.append(min(calc(item.caption, CAPTION), NAME.longest))
         edges = []
         for ports in ([port for port in item.ports if port.up == up] for up in (False, True)):
-            edges.append(max((self._calc_pitch(port) for port in ports), default=0.0) * len(ports))
+            widths = [calc(port.name.text, PORT) for port in ports] + [calc(line, ADDRESS) for port in ports for line in port.lines]
+            # a far end's name begins at its wire, and has to end before the next box's wire
+            widths += [max(far, 2 * far - SLIMMEST - GAP) for far in (calc(port.far.text, FAR) for port in ports)]
+            edges.append((max(28.0, *widths) + 2 * INSET) * len(ports) if ports else 0.0)
         alone = [net for net in item.nets if users[net] == 1 and self.plan.nets[net].kind != "overlay"]
         # a bar of its own for one box: wide enough for its label, so that it needs no lane of its own
         label = self.sizes[alone[0]][0] if len(alone) == 1 and len(item.nets) == 1 else 0.0
         return max(SLIMMEST, max(texts) + 2 * INSET + 2, *edges, label)
-
-    def _calc_pitch(self, port: Port) -> float:
-        calc = self.sheet.calc_width
-        lines = [calc(line, ADDRESS) for line in port.lines]
-        return max(calc(port.name.text, PORT), *lines, calc(port.far.text, FAR)) + 2 * INSET if port.name.text else 40.0
 
     def _calc_least(self) -> float:
         """The least width of a node: that of its title, its cables' labels, a short sentence."""
@@ -189,7 +189,7 @@ class NodeFigure:
             sheet.text(x + name, top + 6 + calc_sink(NODE, CAPTION), Words(plan.caption, plan.about), CAPTION, room=room - name)
         for number, line in enumerate(self.trouble):
             role = "caption" if plan.off else "trouble"
-            sheet.text(x, top + HEAD + CAPTION.height * number, Words(line, plan.about), CAPTION, role=role)
+            sheet.text(x, top + HEAD + CAPTION.height * number, Words(line, plan.about), CAPTION, role=role, room=room)
 
     def _paint_bands(self) -> None:
         """The overlays' bands, from the node's left to its right; the wires to upper ones pass the lower ones."""

@@ -15,6 +15,7 @@ from netkit.figure.picture import Box, Line, Mark, Picture, Text
 from netkit.figure.style import DASH, HIGHLIGHTS, PAPER, STEPS, Look, calc_look, calc_radius, calc_symbol, calc_text_colour
 
 BEND = 0.5523  # of a quarter circle's control points
+ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 CURVE = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
 SIGNS = {  # a badge's strokes, in parts of its size
     "new": [[(-0.28, 0), (0.28, 0)], [(0, -0.28), (0, 0.28)]],
@@ -49,16 +50,8 @@ class Painter:
         return self.figure
 
     def _add(self, path: Path, look: Look, order: int) -> None:
-        patch = PathPatch(
-            path,
-            facecolor=look.face,
-            edgecolor=look.edge,
-            linewidth=look.width * self.scale,
-            zorder=order,
-            capstyle="butt",
-            joinstyle="miter",
-            transform=self.transform,
-        )
+        colours = {"facecolor": look.face, "edgecolor": look.edge}
+        patch = PathPatch(path, **colours, linewidth=look.width * self.scale, zorder=order, transform=self.transform)
         if look.dash:
             patch.set_linestyle((0, tuple(part / look.width * DASH for part in look.dash)))
         self.figure.add_artist(patch)
@@ -75,19 +68,10 @@ class Painter:
 
     def _text(self, text: Text, order: int) -> None:
         shown, families = calc_drawable(text.text, text.bold, text.mono)
-        artist = TextArtist(
-            text.x,
-            text.y,
-            shown,
-            color=calc_text_colour(text),
-            fontproperties=FontProperties(family=families, weight="bold" if text.bold else "normal", size=text.size * self.scale),
-            horizontalalignment={"start": "left", "middle": "center", "end": "right"}[text.anchor],
-            verticalalignment="baseline",
-            parse_math=False,
-            usetex=False,
-            zorder=order,
-            transform=self.transform,
-        )
+        font = FontProperties(family=families, weight="bold" if text.bold else "normal", size=text.size * self.scale)
+        plain = {"parse_math": False, "usetex": False, "verticalalignment": "baseline"}
+        artist = TextArtist(text.x, text.y, shown, color=calc_text_colour(text), fontproperties=font, **plain)
+        artist.set(horizontalalignment=ANCHORS[text.anchor], zorder=order, transform=self.transform)
         self.figure.add_artist(artist)
 
 
@@ -102,6 +86,5 @@ def _make_box(box: Box, radius: float) -> Path:
         [(x0 + r, y1), (x0 + k, y1), (x0, y1 - k), (x0, y1 - r)],
         [(x0, y0 + r), (x0, y0 + k), (x0 + k, y0), (x0 + r, y0), (x0 + r, y0)],
     ]
-    side = [Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
-    codes = [Path.MOVETO, *side, *side, *side, *side, Path.CLOSEPOLY]
+    codes = [Path.MOVETO, *4 * [Path.LINETO, *CURVE[1:]], Path.CLOSEPOLY]
     return Path([point for corner in corners for point in corner], codes)

@@ -138,7 +138,7 @@ DETAIL = Manner(8.5, "detail", mono=True, longest=260.0)
 ASIDE = Manner(8.5, "aside", longest=190.0)
 CAPTION = Manner(8.5, "caption")
 TAG = Manner(8.5, "tag")
-FAR = Manner(7.5, "far", mono=True, longest=150.0)
+FAR = Manner(7.5, "far", mono=True, longest=120.0)
 NOTE = Manner(7.5, "note", mono=True)
 SMALL = Manner(7.5, "caption")
 HEADING = Manner(7.5, "caption", bold=True)
@@ -179,20 +179,6 @@ def elide(text: str, width: float, size: float, measure: Measure, *, bold: bool 
         else:
             high = middle - 1
     return cut(low)
-
-
-def wrap(text: str, width: float, size: float, measure: Measure, lines: int) -> list[str]:
-    """The text in at most so many lines of ``width`` points, elided if it is longer."""
-    wrapped = [""]
-    for word in text.split():
-        longer = f"{wrapped[-1]} {word}".strip()
-        if wrapped[-1] and measure(longer, size) > width:
-            wrapped.append(word)
-        else:
-            wrapped[-1] = longer
-    if len(wrapped) > lines:
-        wrapped[lines - 1 :] = [" ".join(wrapped[lines - 1 :])]
-    return [elide(line, width, size, measure) for line in wrapped]
 
 
 def natural(name: str) -> list:

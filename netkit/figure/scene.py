@@ -30,11 +30,8 @@ def calc_plan(node: Node, context: Context) -> NodePlan:
         *(_make_stopped(node, each, context) for each in node.containers if not each.sandbox or each.sandbox.namespace not in known),
     ]
     guests = [_make_guest(node, each, context) for each in tenants.get(HOST, ())]
-    extras = [
-        Label(role="extra", lines=(((words, DETAIL),),), about=words.about, highlight=words.highlight)
-        for words in _tell_extras(node, nets, context)
-    ]
-    own = Label(role="", lines=(((Words(OWN + (", shared by" if guests else "")), CAPTION),),))
+    extras = [Label.of("extra", words, DETAIL) for words in _tell_extras(node, nets, context)]
+    own = Label.of("", Words(OWN + (", shared by" if guests else "")), CAPTION)
     host = node.namespace(HOST)
     return NodePlan(
         name=calc_clean(node.name),
@@ -153,7 +150,7 @@ def _calc_uplinks(node: Node, host: NetworkNamespace | None, context: Context) -
         facts = ((Words(line, about, name.highlight), ADDRESS) for line in context.lines(interface))
         yield Label(role="uplink", about=about, lines=(((name, PORT), *facts),))
     if not found and node.address and "addresses" in context.show:
-        yield Label(role="uplink", about=node.name, lines=(((Words(str(node.address), node.name), PORT),),))
+        yield Label.of("uplink", Words(str(node.address), node.name), PORT)
 
 
 def _tell_extras(node: Node, nets: dict[str, Net], context: Context) -> Iterator[Words]:
@@ -204,8 +201,7 @@ def _make_tag(direction: str, text: str, network: str, about: str, context: Cont
     whole = context.mark(f"{about.partition('/')[0]}/{HOST}")
     highlight = "gone" if whole == "gone" else context.mark(about)
     highlight = highlight if highlight in ("new", "gone") else ""
-    words = Words(MARKS.get(highlight, "") + text, about, highlight)
-    return Label(role="tag", lines=(((words, TAG),),), mark=direction, about=about, network=network, highlight=highlight)
+    return Label.of("tag", Words(MARKS.get(highlight, "") + text, about, highlight), TAG, mark=direction, network=network)
 
 
 def _calc_homes(node: Node) -> dict[Ip, tuple[str, str]]:

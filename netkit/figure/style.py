@@ -82,7 +82,6 @@ BOXES = {
     "lan": Look("#d5dade", "#3c434a", 1.2, radius=3),
     "gap-host": Look(STACK),
     "gap-node": Look(PAPER),
-    "gap-paper": Look(PAPER),
     "backing": Look(PAPER),
 }
 LINES = {
