@@ -7,7 +7,6 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from netkit.errors import NetkitError
@@ -27,25 +26,16 @@ FORMATS = ("text", "json", "png", "svg")
 ENDINGS = {".txt": "text"} | {f".{form}": form for form in FORMATS[1:]}
 
 
-def draw(
-    topology: Topology,
-    *,
-    show: Iterable[str] = ("addresses",),
-    node: str | None = None,
-    focus: Iterable[str] = (),
-    diff: object | None = None,
-    width: float | None = None,
-) -> Figure:
-    """A figure of a topology, without any state of pyplot.
+def draw(topology: Topology, *, width: float | None = None, **options) -> Figure:
+    """A figure of a topology, without any state of pyplot; ``width`` in inches, without it text has its own size.
 
-    ``show`` has the words that :func:`netkit.network.text.to_text` knows, and "terms" (container, sandbox, endpoint, network);
-    ``node`` draws that node alone; ``focus`` names containers to show, the others being counted; ``diff`` marks what has
-    changed. ``width`` is in inches; without it, text has its own size. Raises NetkitError for a word, node or container that
-    there is not.
+    ``options`` are those of :func:`netkit.figure.layout.calc_layout`: ``show`` has the words that the text knows, and "terms"
+    (container, sandbox, endpoint, network); ``node`` draws that node alone; ``focus`` names containers to show, the others
+    being counted; ``diff`` marks what has changed. Raises NetkitError for a word, node or container that there is not.
     """
     from netkit.figure.fonts import measure
 
-    return paint(calc_layout(topology, show=show, node=node, focus=focus, diff=diff, measure=measure), width=width)
+    return paint(calc_layout(topology, measure=measure, **options), width=width)
 
 
 def paint(picture: Picture, *, width: float | None = None) -> Figure:
@@ -93,18 +83,16 @@ def make_bundle(text: str, figure: Figure) -> tuple[dict, dict]:
     return {"text/plain": text, "image/png": base64.b64encode(to_png(figure)).decode()}, {"image/png": {"alt": text}}
 
 
-def export(
-    topology: Topology, form: str, *, show: Sequence[str] = ("addresses",), node: str | None = None, focus: Sequence[str] = ()
-) -> bytes:
-    """The bytes of a file in one of FORMATS; the options are those of text and figure.
+def export(topology: Topology, form: str, **options) -> bytes:
+    """The bytes of a file in one of FORMATS; the ``options`` are those of text and figure: show, node, focus.
 
     JSON always holds everything. Raises NetkitError for an unknown format, option, node or container.
     """
     if choose_format(form, None) == "json":
         return topology.to_json(indent=1).encode() + b"\n"
     if form == "text":
-        return topology.text(show=show, node=node, focus=focus).encode() + b"\n"
-    figure = draw(topology, show=show, node=node, focus=focus)
+        return topology.text(**options).encode() + b"\n"
+    figure = draw(topology, **options)
     return to_png(figure) if form == "png" else to_svg(figure).encode()
 
 

@@ -111,7 +111,7 @@ def _make_bridge(node: Node, host: NetworkNamespace, bridge: Interface, context:
     more = {"about": about, "network": name if network else NAMES.get(name, name), "highlight": highlight}
     chip = _make_vtep(node, host, vtep, name, context) if vtep else None
     bar = _write("bar", title, aside, details, spare=shown if made and bridge.name != name else "", chip=chip, **more)
-    return Net(key=f"bridge {bridge.name}", kind="bridge", bar=bar, parent=uplink, tunnel=_calc_tunnel(vtep))
+    return Net(key=f"bridge {bridge.name}", kind="bridge", bar=bar, parent=uplink, tunnel=vtep and (vtep.vxlan.vni, vtep.vxlan.port))
 
 
 def _make_overlay(node: Node, namespace: NetworkNamespace, context: Context) -> Net:
@@ -125,7 +125,7 @@ def _make_overlay(node: Node, namespace: NetworkNamespace, context: Context) -> 
     more = {"about": about, "network": name, "highlight": context.mark(f"{node.name}/network {name}", about, f"network {name}")}
     chip = _make_vtep(node, namespace, vtep, name, context) if vtep else None
     bar = _write("band", context.term("network", calc_clean(name)), "overlay", details, chip=chip, **more)
-    return Net(key=f"overlay {name}", kind="overlay", bar=bar, tunnel=_calc_tunnel(vtep))
+    return Net(key=f"overlay {name}", kind="overlay", bar=bar, tunnel=vtep and (vtep.vxlan.vni, vtep.vxlan.port))
 
 
 def _make_vtep(node: Node, namespace: NetworkNamespace, vtep: Interface, network: str, context: Context) -> Label:
@@ -133,7 +133,3 @@ def _make_vtep(node: Node, namespace: NetworkNamespace, vtep: Interface, network
     name = Words(context.words(calc_clean(vtep.name), about).text, about)
     lines = (((name, DETAIL),), ((Words(f"VNI {vtep.vxlan.vni}"), SMALL),))
     return Label(role="vtep", lines=lines, about=about, network=network, pad=1.0)
-
-
-def _calc_tunnel(vtep: Interface | None) -> tuple[int, int] | None:
-    return (vtep.vxlan.vni, vtep.vxlan.port) if vtep else None

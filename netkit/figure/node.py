@@ -35,13 +35,12 @@ SLIMMEST, LONGEST_FACT, WIDEST_NOTE, WIDEST_TAG, TROUBLE = 62.0, 200.0, 330.0, 2
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A box with its place; ``downs`` and ``ups`` are its ports with the x of their wires."""
+    """A box with its place, and its ports with the x of their wires."""
 
     item: Item
     x: float
     width: float
-    downs: tuple[tuple[Port, float], ...]
-    ups: tuple[tuple[Port, float], ...]
+    ports: tuple[tuple[Port, float], ...]
 
 
 class NodeFigure:
@@ -82,10 +81,9 @@ class NodeFigure:
         spots = []
         for item in items:
             width = self._calc_width(item, users)
-            sides = []
-            for ports in ([port for port in item.ports if port.up == up] for up in (False, True)):
-                sides.append(tuple((port, x + width / len(ports) * (number + 0.5)) for number, port in enumerate(ports)))
-            spots.append(Spot(item, x, width, *sides))
+            sides = [[port for port in item.ports if port.up == up] for up in (False, True)]
+            places = ((port, x + width / len(side) * (number + 0.5)) for side in sides for number, port in enumerate(side))
+            spots.append(Spot(item, x, width, tuple(places)))
             x += width + GAP
         return spots
 
@@ -117,7 +115,7 @@ class NodeFigure:
 
     def _calc_end(self, left: float) -> float:
         """How far the boxes reach, the names of their wires' far ends included."""
-        wires = [(port, x) for spot in self.spots for port, x in (*spot.downs, *spot.ups) if port.far.text]
+        wires = [(port, x) for spot in self.spots for port, x in spot.ports if port.far.text]
         ends = [x + 4 + self.sheet.calc_width(port.far.text, FAR) - PAD / 2 for port, x in wires]
         return max([left, *(spot.x + spot.width for spot in self.spots), *ends])
 
@@ -133,11 +131,11 @@ class NodeFigure:
 
     def _calc_passing(self, key: str) -> list[float]:
         """The x of wires to bands above this one."""
-        return sorted(x for spot in self.spots for port, x in spot.ups if self.bands[port.net] < self.bands[key])
+        return sorted(x for spot in self.spots for port, x in spot.ports if port.up and self.bands[port.net] < self.bands[key])
 
     def _calc_arms(self, left: float, right: float) -> tuple[Arm, ...]:
         below: dict[str, list[float]] = {net.key: [] for net in self.plan.nets.values() if net.kind != "overlay"}
-        for port, x in ((port, x) for spot in self.spots for port, x in spot.downs if port.net):
+        for port, x in ((port, x) for spot in self.spots for port, x in spot.ports if port.net and not port.up):
             below[port.net].append(x)
         needs = []
         for key, xs in below.items():
@@ -230,8 +228,7 @@ class NodeFigure:
         for shift in (6, 3) if item.kind == "more" else ():
             sheet.box(Layer.WIRE, x + shift, y - shift, spot.width - shift, self.tall, "more", about=item.about)
         sheet.box(Layer.BOX, x, y, spot.width, self.tall, item.kind, about=item.about, highlight=item.highlight)
-        top = self._paint_ports(spot.ups, y + INSET, down=False)
-        self._paint_ports(spot.downs, y + self.tall - INSET, down=True)
+        top = self._paint_ports(spot, y)
         x, room, several = x + spot.width / 2, spot.width - 2 * INSET, 8 if len(item.titles) > 1 else 0
         for title in item.titles:
             if several:
@@ -245,22 +242,21 @@ class NodeFigure:
         ):
             sheet.text(x, top, words, manner, anchor="middle", room=min(room, LONGEST_FACT), highlight="")
             top += manner.height
-        for port, at in (*spot.downs, *spot.ups):
+        for port, at in spot.ports:
             if port.net:
                 start, (bar, tall) = y + (0 if port.up else self.tall), self.bars[port.net]
                 self._paint_wire(port, self.x + at, start, bar + tall if port.up else bar)
 
-    def _paint_ports(self, ports: Sequence[tuple[Port, float]], y: float, down: bool) -> float:
-        """The names and addresses at an edge: below ``y``, or above it; returns where the rest of the box begins."""
-        lowest = y
-        for port, x in ports:
-            if port.name.text:
-                tall = PORT.height * (1 + len(port.lines))
-                top = y - tall if down else y
-                self.sheet.text(self.x + x, top, port.name, PORT, anchor="middle")
-                for number, line in enumerate(port.lines, 1):
-                    self.sheet.text(self.x + x, top + PORT.height * number, replace(port.name, text=line), ADDRESS, anchor="middle")
-                lowest = max(lowest, top + tall + 3)
+    def _paint_ports(self, spot: Spot, y: float) -> float:
+        """The names and addresses at a box's edges; returns where the rest of the box begins."""
+        lowest = y + INSET
+        for port, x in ((port, self.x + x) for port, x in spot.ports if port.name.text):
+            tall = PORT.height * (1 + len(port.lines))
+            top = y + (INSET if port.up else self.tall - INSET - tall)
+            self.sheet.text(x, top, port.name, PORT, anchor="middle")
+            for number, line in enumerate(port.lines, 1):
+                self.sheet.text(x, top + PORT.height * number, replace(port.name, text=line), ADDRESS, anchor="middle")
+            lowest = max(lowest, top + tall + 3) if port.up else lowest
         return lowest
 
     def _paint_wire(self, port: Port, x: float, y: float, end: float) -> None:

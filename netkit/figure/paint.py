@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.patches import PathPatch
+from matplotlib.patches import BoxStyle, PathPatch
 from matplotlib.path import Path
 from matplotlib.text import Text as TextArtist
 from matplotlib.transforms import Affine2D
@@ -14,7 +14,6 @@ from netkit.figure.fonts import calc_drawable
 from netkit.figure.picture import Box, Line, Mark, Picture, Text
 from netkit.figure.style import DASH, HIGHLIGHTS, PAPER, STEPS, Look, calc_look, calc_radius, calc_symbol, calc_text_colour
 
-BEND = 0.5523  # of a quarter circle's control points
 ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 CURVE = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
 SIGNS = {  # a badge's strokes, in parts of its size
@@ -44,7 +43,9 @@ class Painter:
             elif isinstance(shape, Line):
                 self._add(Path(shape.points), calc_look(shape), order)
             elif isinstance(shape, Box):
-                self._add(_make_box(shape, calc_radius(shape)), calc_look(shape), order)
+                radius = calc_radius(shape)
+                outline = BoxStyle.Round(pad=0, rounding_size=radius) if radius else BoxStyle.Square(pad=0)
+                self._add(outline(shape.x, shape.y, shape.width, shape.height, 1), calc_look(shape), order)
             else:
                 self._mark(shape, order)
         return self.figure
@@ -73,18 +74,3 @@ class Painter:
         artist = TextArtist(text.x, text.y, shown, color=calc_text_colour(text), fontproperties=font, **plain)
         artist.set(horizontalalignment=ANCHORS[text.anchor], zorder=order, transform=self.transform)
         self.figure.add_artist(artist)
-
-
-def _make_box(box: Box, radius: float) -> Path:
-    x0, y0, x1, y1 = box.x, box.y, box.x + box.width, box.y + box.height
-    if radius <= 0:
-        return Path([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], closed=True)
-    r, k = radius, radius * (1 - BEND)
-    corners = [
-        [(x0 + r, y0), (x1 - r, y0), (x1 - k, y0), (x1, y0 + k), (x1, y0 + r)],
-        [(x1, y1 - r), (x1, y1 - k), (x1 - k, y1), (x1 - r, y1)],
-        [(x0 + r, y1), (x0 + k, y1), (x0, y1 - k), (x0, y1 - r)],
-        [(x0, y0 + r), (x0, y0 + k), (x0 + k, y0), (x0 + r, y0), (x0 + r, y0)],
-    ]
-    codes = [Path.MOVETO, *4 * [Path.LINETO, *CURVE[1:]], Path.CLOSEPOLY]
-    return Path([point for corner in corners for point in corner], codes)
