@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 DOTS = 144  # per inch, unless the figure is very wide
 WIDEST = 3200  # dots
 COLOURS = 64  # of a PNG
-SALT = "netkit"
-INSTEAD, INSTEAD_MONO = ", Verdana, sans-serif", ", Menlo, monospace"
+INSTEAD = {None: ", Verdana, sans-serif", " Mono": ", Menlo, monospace"}
 FORMATS = ("text", "json", "png", "svg")
 ENDINGS = {".txt": "text"} | {f".{form}": form for form in FORMATS[1:]}
 
@@ -70,12 +69,10 @@ def to_svg(figure: Figure) -> str:
     import matplotlib
 
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": SALT, "svg.fonttype": "none"}):
+    with matplotlib.rc_context({"svg.hashsalt": "netkit", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     # a browser without the font takes one of the same widths
-    return re.sub(
-        r"font-family: 'DejaVu Sans( Mono)?'", lambda match: match[0] + (INSTEAD_MONO if match[1] else INSTEAD), buffer.getvalue()
-    )
+    return re.sub(r"font-family: 'DejaVu Sans( Mono)?'", lambda match: match[0] + INSTEAD[match[1]], buffer.getvalue())
 
 
 def make_bundle(text: str, figure: Figure) -> tuple[dict, dict]:

@@ -90,8 +90,8 @@ def _make_guest(node: Node, container: Container, context: Context) -> Label:
 
 def _make_stopped(node: Node, container: Container, context: Context) -> Item:
     title = _call(node, container, context)
-    mark = context.mark(title.about)
-    return Item(kind="stopped", about=title.about, titles=(title,), caption=calc_clean(container.state), highlight=mark)
+    more = {"about": title.about, "highlight": context.mark(title.about)}
+    return Item(kind="stopped", titles=(title,), caption=calc_clean(container.state), **more)
 
 
 def _make_item(node: Node, namespace: NetworkNamespace, tenants: list[Container], nets: dict[str, Net], context: Context) -> Item:

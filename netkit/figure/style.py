@@ -23,8 +23,8 @@ WAY, CHANGE, TUNNEL, DROPPED = "#ffb000", "#a8007a", "#5b3fa8", "#c40000"
 NETWORK, FILL = "network's line", "network's fill"
 DASH = 1.2  # of a look's dashes, in points
 PALETTE = ("#008a64", "#b3538a", "#c77f00", "#a3324e", "#6a51a3", "#8a5a44", "#5f7d1f")
-SYMBOLS = ("circle", "diamond", "triangle", "pentagon", "wedge", "hexagon", "star")
-STYLES = len(PALETTE) * len(SYMBOLS)  # one colour with another symbol is another style
+SYMBOLS = ("circle", "diamond", "pentagon", "hexagon", "star")  # the others are those of the engine's own networks
+STYLES = len(PALETTE) * len(SYMBOLS)  # the two run through at different paces: one colour with another symbol is another style
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def calc_style(shape: Shape) -> Style:
     if shape.network in FIXED:
         return FIXED[shape.network]
     number = shape.style if shape.style >= 0 else _calc_number(shape.network)
-    return _make(PALETTE[number % len(PALETTE)], SYMBOLS[(number + number // len(PALETTE)) % len(SYMBOLS)])
+    return _make(PALETTE[number % len(PALETTE)], SYMBOLS[number % len(SYMBOLS)])
 
 
 def calc_look(shape: Box | Line | Mark, look: Look | None = None) -> Look:
