@@ -8,7 +8,7 @@ from statistics import median
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from netkit.figure.colours import INK, PAPER, SOFT
+from netkit.figure.style import INK, PAPER, SOFT
 from netkit.measurements import Series, tell_number, tell_whole
 
 BAR, DOT = "#7fb3d5", "#0b4f79"

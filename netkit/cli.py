@@ -98,9 +98,7 @@ def _build_parser() -> argparse.ArgumentParser:
     on.set_defaults(action=_on)
 
     topology = commands.add_parser("topology", help="from inside a lab, its network as text, JSON or a picture")
-    topology.add_argument(
-        "--format", default=None, metavar="FORMAT", help="text (the default), json, png, svg or dot; FILE's ending tells, too"
-    )
+    topology.add_argument("--format", default=None, metavar="FORMAT", help="text (the default), json, png or svg; FILE's ending tells, too")
     topology.add_argument("-o", "--output", metavar="FILE", help="where to write it (standard output without)")
     topology.add_argument("--node", help="only this host")
     topology.add_argument("--focus", action="append", default=[], metavar="CONTAINER", help="only this container and what it is joined to")
@@ -170,7 +168,7 @@ def _shell(options: argparse.Namespace) -> int:
 
 
 def _topology(options: argparse.Namespace) -> int:
-    from netkit.figure.export import choose_format, export, write_output
+    from netkit.figure.draw import choose_format, export, write_output
     from netkit.network.capture import capture
 
     form = choose_format(options.format, options.output)

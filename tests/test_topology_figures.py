@@ -14,10 +14,12 @@ from dataclasses import replace
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.figure import colours, draw, fonts
-from netkit.figure.layout import Box, Line, Picture, Text, calc_layout
-from netkit.figure.layout.words import calc_clean, elide
+from netkit.figure import draw, fonts
+from netkit.figure.layout import SHOW, calc_layout
+from netkit.figure.picture import Box, Line, Picture, Text, calc_clean, elide
+from netkit.figure.style import FIXED, calc_style, calc_styles
 from netkit.network.model import HOST, Node, Topology
+from netkit.network.select import SHOW as TOLD
 from tests import topologies
 
 pytestmark = pytest.mark.once
@@ -231,23 +233,46 @@ def test_an_overlay_is_one_band_and_its_tunnel_lies_beneath_the_lan():
 
 
 def test_crowds_fold():
-    """Beyond forty containers some are counted only, and none is lost."""
-    for count in (41, 60, 150):
+    """Of more containers than fit side by side some are counted only, and none is lost."""
+    for count in (17, 60, 150):
         texts = said(lay_out(topologies.crowd(count)))
         (more,) = [int(text.split()[1]) for text in texts if text.startswith("…")]
         assert sum(f"c{number}" in texts for number in range(1, count + 1)) + more == count
-    assert not [text for text in said(lay_out(topologies.crowd(40, 2))) if text.startswith("…")]
+    assert not [text for text in said(lay_out(topologies.crowd(16, 2))) if text.startswith("…")]
 
 
-def test_colours_stay():
-    """A network keeps its style, whatever else is drawn; the engine's own have theirs from the start."""
-    one, other = colours.Colours(), colours.Colours()
-    first = [one.style(name) for name in ("shop", "back", "shop")]
-    assert first[0] == first[2] != first[1]
-    assert other.style("back") == first[0], "colours are given by first use"
-    assert one.style("bridge") == other.style("bridge") == colours.FIXED["bridge"]
-    styles = [colours.Colours().style("bridge"), *(one.style(f"net{number}") for number in range(30))]
-    assert len({(style.line, style.symbol) for style in styles}) == len(styles)
+COLOURS = """
+from netkit.figure import fonts
+from netkit.figure.layout import calc_layout
+from netkit.figure.style import calc_style
+from tests import topologies
+picture = calc_layout(topologies.two_networks(), measure=fonts.measure)
+print(sorted({(shape.network, calc_style(shape)) for shape in picture.shapes if shape.network}, key=str))
+"""
+
+
+def test_colours_do_not_depend_on_what_was_drawn_before():
+    """A figure's colours after that of another topology are those it has in a fresh process."""
+    lay_out(topologies.workshop())
+    lay_out(topologies.crowd(12, 2, 3))
+    shapes = lay_out(topologies.two_networks()).shapes
+    here = sorted({(shape.network, calc_style(shape)) for shape in shapes if shape.network}, key=str)
+    fresh = subprocess.run([sys.executable, "-c", COLOURS], capture_output=True, text=True, check=True).stdout
+    assert fresh.strip() == str(here)
+
+
+def test_networks_of_a_figure_differ_in_colour():
+    """Up to seven networks have colours of their own, thirty at least styles; one keeps its style when others are drawn or not."""
+    for count, what in ((7, "line"), (30, "line symbol")):
+        names = [f"net{number}" for number in range(count)]
+        styles = [
+            calc_style(Box(x=0, y=0, width=1, height=1, role="bar", network=each, style=one)) for each, one in calc_styles(names).items()
+        ]
+        assert len({tuple(getattr(style, word) for word in what.split()) for style in styles}) == count
+    assert calc_styles(["shop"])["shop"] == calc_styles(["shop", "back"])["shop"]
+    assert calc_styles(FIXED) == {}
+    whole, part = (lay_out(topologies.two_networks(), **options).shapes for options in ({}, {"focus": ["db"]}))
+    assert {(each.network, each.style) for each in part if each.network} <= {(each.network, each.style) for each in whole}
 
 
 def test_a_network_is_told_by_more_than_its_colour():
@@ -291,7 +316,7 @@ def test_hosts_below_a_narrow_node_make_the_figure_wider():
 
 def marked_bridge(diff: topologies.Diff) -> tuple[str, str]:
     (shop,) = [net for net in diff.after.nodes[0].networks if net.name == "shop"]
-    return f"node1/host/{shop.bridge}", "new"
+    return f"node1/host/bridge of {shop.name}", "new"
 
 
 def test_any_two_examples_can_be_compared():
@@ -392,12 +417,21 @@ def test_errors_say_what_there_is():
     """A word, node or container that there is not is refused with those that there are."""
     topology = topologies.workshop()
     for options, words in (
-        ({"show": ["colour"]}, "addresses, macs, routes, rules, terms"),
-        ({"node": "node9"}, "node1, node2, outside"),
-        ({"focus": ["nobody"]}, "db, probe, web, app"),
+        ({"show": ["colour"]}, "addresses, macs, routes, .*terms"),
+        ({"node": "node9"}, "node1, node2 and outside"),
+        ({"focus": ["nobody"]}, "db, probe, web and app"),
     ):
         with pytest.raises(NetkitError, match=words):
             draw.draw(topology, **options)
+
+
+def test_a_figure_takes_every_word_that_the_text_takes():
+    """What the text can show, a figure can be asked for; "all" has the facts of each word that a figure has room for."""
+    topology = topologies.two_networks()
+    for word in TOLD:
+        assert topology.text(show=[word]) and lay_out(topology, show=[word]).shapes
+    assert lay_out(topology, show="all") == lay_out(topology, show=[word for word in SHOW if word not in ("all", "terms")])
+    assert said(lay_out(topology, show="all")) >= said(lay_out(topology, show=["addresses", "macs", "routes"]))
 
 
 def test_a_node_and_a_container_can_be_drawn_alone():

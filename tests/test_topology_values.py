@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from netkit.figure.dot import to_dot
 from netkit.network import model
 from netkit.network.describe import to_text
 from netkit.network.difference import calc_diff
@@ -139,7 +138,6 @@ def test_what_is_drawn_by_lot_does_not_count(seeded):
         assert again == topology
         assert hash(again) == hash(topology)
         assert calc_diff(topology, again).changes == ()
-        assert to_dot(again) == to_dot(topology)
         for word in set(SHOW) - {"macs", "all"}:
             assert to_text(again, show=[word]) == to_text(topology, show=[word])
 

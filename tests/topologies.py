@@ -401,6 +401,10 @@ class Diff:
     after: Topology
     changes: tuple[Change, ...]
 
+    def marks(self) -> dict[str, str]:
+        """What to mark in a figure, with the kind of its change."""
+        return {change.about: change.kind for change in self.changes}
+
 
 def changed() -> Diff:
     """A container and a network more, a container less, and an interface that has another address."""

@@ -76,6 +76,6 @@ class Overview:
         axes.text(x, y, exercise.number, ha="center", va="center", fontsize=9, color="white" if entry.passed else edge, weight="bold")
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        from netkit.figure.mime import make_bundle
+        from netkit.figure.draw import make_bundle
 
         return make_bundle(self.text(), self.draw())

@@ -11,22 +11,8 @@ from matplotlib.ft2font import FT2Font, LoadFlags
 
 SANS, MONO = "DejaVu Sans", "DejaVu Sans Mono"
 MISSING = "□"
-OTHERS = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "WenQuanYi Zen Hei",
-    "WenQuanYi Micro Hei",
-    "Droid Sans Fallback",
-    "Source Han Sans SC",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Microsoft YaHei",
-    "SimHei",
-    "Arial Unicode MS",
-    "Noto Sans",
-    "Noto Emoji",
-    "Symbola",
-)
+CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "Source Han Sans SC")
+OTHERS = (*CHINESE, "Noto Sans", "Noto Emoji", "Symbola")
 FILES = ("notosanscjk", "wqy-", "droidsansfallback", "notoemoji", "symbola")
 SAFETY = 1.02  # hinting rounds the advances of letters
 SCALE = 100

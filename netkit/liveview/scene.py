@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from netkit.figure.layout import Box, Line, Measure, Picture, Shape, Text
-from netkit.figure.layout.words import natural
-from netkit.figure.looks import DASH, calc_look, calc_radius, calc_symbol, calc_text_colour
+from netkit.figure.picture import Box, Line, Measure, Picture, Shape, Text, natural
+from netkit.figure.style import DASH, calc_look, calc_radius, calc_symbol, calc_text_colour
 from netkit.liveview.facts import Facts, calc_facts
 from netkit.network.model import Topology
 from netkit.network.words import plain

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
+from netkit.figure.draw import make_bundle
 from netkit.figure.fonts import measure
-from netkit.figure.layout import Picture, calc_layout
-from netkit.figure.mime import make_bundle
+from netkit.figure.layout import calc_layout
+from netkit.figure.picture import Picture
 from netkit.laboratory.lab import Lab
 from netkit.liveview.follow import Follower
 from netkit.liveview.scene import calc_scene

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netkit.network import model
-from netkit.network.difference import calc_diff
 from netkit.network.describe import to_text
+from netkit.network.difference import calc_diff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,6 +29,6 @@ class Topology(model.Topology):
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         """For notebooks: the figure, with the text for those who cannot see it, and for nbval."""
-        from netkit.figure.mime import make_bundle
+        from netkit.figure.draw import make_bundle
 
         return make_bundle(self.text(), self.draw())

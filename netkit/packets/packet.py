@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netkit.errors import NetkitError
-from netkit.figure.layout.picture import BASELINE, LINE, Box, Line, Measure, Picture, Shape, Text
+from netkit.figure.picture import BASELINE, LINE, Box, Line, Measure, Picture, Shape, Text
 from netkit.packets.headers import COOKED, ETHERNET, Cooked, Data, Ethernet, Header, Vxlan
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Packet:
         return paint(calc_layout(self.headers, measure))
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        from netkit.figure.mime import make_bundle
+        from netkit.figure.draw import make_bundle
 
         return make_bundle(self.text(), self.draw())
 

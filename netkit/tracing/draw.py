@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netkit.figure.layout import calc_layout
-from netkit.figure.layout.picture import BASELINE, LINE, Line, Mark, Measure, Picture, Shape, Text
+from netkit.figure.picture import BASELINE, LINE, Line, Mark, Measure, Picture, Shape, Text
 from netkit.tracing.steps import Step, calc_drawn, calc_steps
 from netkit.tracing.values import TraceData
 from netkit.tracing.verdict import tell_losses, tell_verdict

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from netkit.errors import LabError, NetkitError
-from netkit.figure.export import choose_format, write_output
+from netkit.figure.draw import choose_format, write_output
 from netkit.laboratory import remote
 from netkit.laboratory.current import current_lab
 from netkit.laboratory.lab import Lab

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from netkit.figure.layout.picture import Box, Line, Picture
+from netkit.figure.picture import Box, Line, Picture
 from netkit.network.model import Topology
 from netkit.tracing.values import Hop, Packet, TraceData, value
 from netkit.tracing.verdict import is_there, tell_drop

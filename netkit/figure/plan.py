@@ -1,0 +1,163 @@
+"""What is to be drawn of each node, before anything has a place: boxes, the nets they hang on, what stands at the border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netkit.figure.labels import Label
+from netkit.figure.picture import NOTHING, Words, calc_clean, natural
+from netkit.network.model import Interface, NetworkNamespace, Route, Topology
+
+MANY = 3  # addresses of one interface that are written out
+ROUTES = 5  # routes of one namespace that are written out
+MAIN = 254
+MARKS = {"new": "+ ", "gone": "− ", "changed": "~ "}
+KINDS = {"container": 0, "more": 1, "namespace": 2, "stopped": 3}
+QUIET = ("veth", "loopback", "physical", "macvlan", "ipvlan")  # kinds of which an interface's name says enough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """An interface of an item, on its upper edge (overlays) or its lower one.
+
+    ``net`` is the key of what it is wired to ("" for nothing), ``far`` the name of the wire's other end.
+    """
+
+    name: Words
+    lines: tuple[str, ...] = ()
+    net: str = ""
+    up: bool = False
+    far: Words = NOTHING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A box: one network namespace with whatever lives in it. ``kind`` is container, namespace, stopped or more."""
+
+    kind: str
+    about: str
+    titles: tuple[Words, ...]
+    caption: str = ""
+    facts: tuple[Words, ...] = ()
+    ports: tuple[Port, ...] = ()
+    highlight: str = ""
+
+    @property
+    def nets(self) -> tuple[str, ...]:
+        """The keys of the nets it is wired to."""
+        return tuple(port.net for port in self.ports if port.net)
+
+    @property
+    def order(self) -> tuple:
+        """A key that sorts containers before other namespaces, web2 before web10."""
+        return (KINDS[self.kind], natural(self.titles[0].text), self.about)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Net:
+    """What wires end at: a bridge, an overlay, a macvlan's parent; a pair (the wire itself) or a chip (an end without a master).
+
+    ``bar`` is how it is written. ``parent`` is the interface of the node through which it leads outside on layer 2,
+    ``tunnel`` the VXLAN number and UDP port of its VTEP, if it has one.
+    """
+
+    key: str
+    kind: str
+    bar: Label
+    parent: str = ""
+    tunnel: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlan:
+    """A node as it is to be drawn: its ``items`` and ``nets``; below them what is in its own namespace and at its border."""
+
+    name: str
+    about: str
+    caption: str = ""
+    trouble: str = ""
+    off: bool = False
+    plain: bool = False
+    nets: dict[str, Net] = field(default_factory=dict)
+    items: tuple[Item, ...] = ()
+    inside: tuple[Label, ...] = ()
+    notes: tuple[Label, ...] = ()
+    uplinks: tuple[Label, ...] = ()
+    tags: tuple[Label, ...] = ()
+    highlight: str = ""
+
+    @property
+    def overlays(self) -> tuple[Net, ...]:
+        """The overlays that reach this node."""
+        return tuple(net for net in self.nets.values() if net.kind == "overlay")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a figure is made of, what it is to show, and how that is said."""
+
+    topology: Topology
+    show: frozenset[str]
+    highlights: dict[str, str] = field(default_factory=dict)
+
+    def term(self, word: str, text: str) -> str:
+        """The text, after its term of the container network model if those are to be shown."""
+        return f"{word} {text}".strip() if "terms" in self.show else text
+
+    def mark(self, *abouts: str) -> str:
+        """The highlight of the first of these that has one."""
+        return next((self.highlights[about] for about in abouts if about in self.highlights), "")
+
+    def words(self, text: str, about: str, bigger: str = "") -> Words:
+        """A text with its mark and highlight; what shares the highlight of something ``bigger`` needs no mark of its own."""
+        highlight = self.highlights.get(about, "gone" if bigger == "gone" else "")
+        if highlight == bigger:
+            return Words(text, about, "gone" if bigger == "gone" else "")
+        return Words(MARKS.get(highlight, "") + text, about, highlight)
+
+    def lines(self, interface: Interface) -> tuple[str, ...]:
+        """The lines below an interface's name: its addresses and its MAC address, as far as they are to be shown."""
+        lines = []
+        if "addresses" in self.show:
+            addresses = [str(address) for address in interface.addresses if not address.is_link_local]
+            lines += shorten(addresses, MANY, "more")
+        if "macs" in self.show and interface.mac:
+            lines.append(calc_clean(interface.mac))
+        return tuple(lines)
+
+    def fact(self, place: str, interface: Interface, bigger: str = "") -> Words:
+        """One line about an interface that is wired to nothing, such as a loopback."""
+        return self.words(" ".join((tell_port(interface), *self.lines(interface))), f"{place}/{interface.name}", bigger)
+
+    def routes(self, namespace: NetworkNamespace, most: int = ROUTES) -> list[str]:
+        """The routes of a namespace's main table, as ip-route(8) begins them; none unless they are to be shown."""
+        found = [each for each in namespace.routes if each.table == MAIN and "routes" in self.show]
+        found = [each for each in found if not each.destination.is_link_local and not each.destination.is_multicast]
+        return shorten([_tell_route(route) for route in found], most, "more")
+
+
+def shorten(lines: list[str], most: int, word: str) -> list[str]:
+    """At most so many lines, the last of them telling how many more there are."""
+    return lines if len(lines) <= most else [*lines[: most - 1], f"… {len(lines) - most + 1} {word}"]
+
+
+def tell_port(interface: Interface) -> str:
+    """An interface's name, with a word for what it does not say itself."""
+    notes = [] if interface.kind in QUIET else [tell_kind(interface)]
+    notes += [] if interface.up else ["down"]
+    return calc_clean(interface.name) + (f" ({', '.join(notes)})" if notes else "")
+
+
+def tell_kind(interface: Interface) -> str:
+    """The word for an interface's kind, with its number if it has one."""
+    if interface.vxlan:
+        return f"VNI {interface.vxlan.vni}"
+    return calc_clean(interface.kind) if interface.vlan is None else f"VLAN {interface.vlan}"
+
+
+def _tell_route(route: Route) -> str:
+    words = [calc_clean(route.kind)] if route.kind != "unicast" else []
+    words.append(str(route.destination) if route.destination.prefixlen else "default")
+    if route.gateway or route.interface:
+        words.append(f"via {route.gateway}" if route.gateway else f"dev {calc_clean(route.interface)}")
+    return " ".join(words)
