@@ -1,6 +1,6 @@
 """The way to a machine: OpenSSH's client, one shared connection to each, and nothing handed on that was not asked for.
 
-The connection is opened by the lab (:mod:`netkit.operator.machines.link`); whoever is in the lab uses it through a
+The connection is opened by the lab (:mod:`netkit.operator.link`); whoever is in the lab uses it through a
 socket in the lab's private directory (ssh_config(5), ControlPath).
 """
 
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from netkit.errors import LabError
 from netkit.laboratory.remote import Command, Descriptors, to_argv
-from netkit.operator.machines.inventory import Machine
-from netkit.operator.machines.payload import build_payload, python_command
+from netkit.operator.inventory import Machine
+from netkit.operator.payload import build_payload, python_command
 
 HANGUP_PATIENCE = 0.5  # seconds from SIGHUP to SIGKILL
 CONNECT_PATIENCE = 8  # seconds

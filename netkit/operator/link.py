@@ -14,12 +14,13 @@ import time
 from netkit.errors import LabError
 from netkit.laboratory.current import MACHINES_LAB
 from netkit.laboratory.engine import SYSTEM_PATH
-from netkit.operator.machines.inventory import Machine
-from netkit.operator.machines.payload import OLDEST
-from netkit.operator.machines.ssh import Route, build_options, popen
+from netkit.operator.inventory import Machine
+from netkit.operator.payload import OLDEST
+from netkit.operator.ssh import Route, build_options, popen
 
-GUARD = "netkit.operator.machines.inside.guard"
+GUARD = "netkit.operator.guard"
 PATIENCE = 60.0  # seconds for a machine to answer, and to clear up
+LOAD_PATIENCE = 120  # seconds for an engine to unpack images
 # what ssh, sudo or a shell says → what that means and what helps
 SIGNS = (
     (r"IDENTIFICATION HAS CHANGED", "shows another host key than the one that is known: if it was set up anew, remove the old key "
@@ -84,10 +85,26 @@ class Link:
         if self.docker and self.control:
             self._forward()
 
-    def note_images(self, images: dict[str, str]) -> None:
-        """Have the guard write down which images (tag → id) are this lab's; raises LabError."""
-        self._tell(json.dumps({"images": images}).encode() + b"\n")
+    def load_images(self, archive: str, ids: dict[str, str]) -> None:
+        """Load an archive of images into the machine's engine, once the guard has written down that they (tag → id) are this lab's.
+
+        Raises LabError, naming a full disk as what it is.
+        """
+        import docker
+        import requests
+
+        self._tell(json.dumps({"images": ids}).encode() + b"\n")
         self._hear("noted")
+        client = docker.DockerClient(f"unix://{self.docker}", "auto", LOAD_PATIENCE)
+        try:
+            with contextlib.closing(client), open(archive, "rb") as file:
+                client.images.load(file)
+        except (OSError, docker.errors.DockerException, requests.RequestException) as error:
+            if "no space left" in str(error):
+                raise LabError(
+                    f"{self.machine.name} has a full disk: the workshop's images do not fit; make room where its engine keeps them"
+                ) from None
+            raise LabError(f"{self.machine.name} did not take the workshop's images: {str(error)[-300:]}") from None
 
     def _tell(self, data: bytes) -> None:
         with contextlib.suppress(BrokenPipeError):  # it has ended: heard when its answer is read
@@ -127,15 +144,8 @@ class Link:
 
     def _forward(self) -> None:
         """Let a socket here lead to the guard's door to the engine: never a TCP port."""
-        ssh = [
-            "ssh",
-            *build_options(self.machine, self.control),
-            "-O",
-            "forward",
-            "-L",
-            f"{self.docker}:{self.facts['docker']}",
-            self.machine.host,
-        ]
+        forward = ("-O", "forward", "-L", f"{self.docker}:{self.facts['docker']}")
+        ssh = ("ssh", *build_options(self.machine, self.control), *forward, self.machine.host)
         done = subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
         if done.returncode:
             raise LabError(
