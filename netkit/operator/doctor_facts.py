@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from netkit.errors import NetkitError
 from netkit.laboratory import identity
@@ -210,12 +211,10 @@ def look_at_places() -> dict[str, int]:
     places, kept = {}, [os.environ.get("TMPDIR") or "/tmp"]
     with contextlib.suppress(NetkitError):  # a user without a home: said by the lab that is tried
         kept.append(cache_dir())
-    for place in kept:
-        existing = place
-        while not os.path.exists(existing) and existing != os.path.dirname(existing):
-            existing = os.path.dirname(existing)
+    for place in map(Path, kept):
+        existing = next(path for path in (place, *place.parents) if os.path.exists(path))
         with contextlib.suppress(OSError):
-            places[place] = shutil.disk_usage(existing).free
+            places[str(place)] = shutil.disk_usage(existing).free
     return places
 
 

@@ -36,10 +36,6 @@ OLDEST = (20, 10)
 ROOM = 100 << 20  # bytes: containers write logs and layers, the two images take 40 MB
 
 
-class Refused(Exception):
-    """This machine cannot be had; the text says why, and goes after the machine's name."""
-
-
 def main() -> None:
     """Guard this machine for the lab that the first line of standard input tells of."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -49,7 +45,7 @@ def main() -> None:
     try:
         with hold_lock(wishes):
             kept = guard(wishes)
-    except (Refused, Refusal) as error:
+    except Refusal as error:
         return say({"refused": str(error)})
     except OSError as error:
         return say({"refused": f"cannot be prepared: {error}"})
@@ -64,12 +60,12 @@ def say(message: dict) -> None:
 
 @contextlib.contextmanager
 def hold_lock(wishes: dict):
-    """Be the only guard of this machine; raises Refused naming the other one."""
+    """Be the only guard of this machine; raises Refusal naming the other one."""
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         lock.bind(LOCK)
     except OSError:
-        raise Refused(f"is in use by {_ask_holder()}: close that first, a machine serves one lab at a time") from None
+        raise Refusal(f"is in use by {_ask_holder()}: close that first, a machine serves one lab at a time") from None
     lock.listen(8)
     about = json.dumps({key: wishes[key] for key in ("lab", "opener")}).encode()
     threading.Thread(target=_tell, args=(lock, about), daemon=True).start()
@@ -150,41 +146,41 @@ def finish_others() -> None:
 
 
 def find_prefix(address: str, name: str) -> int:
-    """How many bits of its address are the network's; raises Refused if this machine has no such address."""
+    """How many bits of its address are the network's; raises Refusal if this machine has no such address."""
     with contextlib.closing(Tables()) as tables:
         found = dict(text.split("/") for _, text in tables.read_addresses())
     if address not in found:
         others = ", ".join(each for each in found if not each.startswith(("127.", "::1", "fe80")))
-        raise Refused(f"has no address {address} (it has {others or 'none'}): correct the address of {name} in the inventory")
+        raise Refusal(f"has no address {address} (it has {others or 'none'}): correct the address of {name} in the inventory")
     return int(found[address])
 
 
 def check_version() -> str:
-    """The engine's version; raises Refused for one that does not answer or is too old."""
+    """The engine's version; raises Refusal for one that does not answer or is too old."""
     try:
         found = ask("GET", "/version")["Version"].partition("+")[0]
     except Refusal as error:
-        raise Refused(f"cannot be used: {error}") from None
+        raise Refusal(f"cannot be used: {error}") from None
     if tuple(int(part) for part in re.findall(r"\d+", found)[:2]) < OLDEST:
-        raise Refused(f"has Docker {found}, netkit needs 20.10 or newer: upgrade the engine there")
+        raise Refusal(f"has Docker {found}, netkit needs 20.10 or newer: upgrade the engine there")
     return found
 
 
 def check_room() -> None:
-    """Raises Refused for a full disk."""
+    """Raises Refusal for a full disk."""
     directory = ask("GET", "/info").get("DockerRootDir") or "/var/lib/docker"
     with contextlib.suppress(PermissionError, FileNotFoundError):
         room = os.statvfs(directory)
         free = room.f_bavail * room.f_frsize
         if free < ROOM:
-            raise Refused(f"has a full disk: {free >> 20} MB are free in {directory}, netkit wants {ROOM >> 20}; make room there")
+            raise Refusal(f"has a full disk: {free >> 20} MB are free in {directory}, netkit wants {ROOM >> 20}; make room there")
 
 
 def check_unused() -> None:
-    """Raises Refused if somebody uses this engine already."""
+    """Raises Refusal if somebody uses this engine already."""
     told = "or, if its people agree, set shared = true: closing never removes what is theirs"
     if read_swarm()["active"]:
-        raise Refused(f"is in a swarm that no lab of this kind made: leave that first (`docker swarm leave`), {told}")
+        raise Refusal(f"is in a swarm that no lab of this kind made: leave that first (`docker swarm leave`), {told}")
     running = sorted(name_of(row) for row in list_all("containers") if LABEL not in row["Labels"])
     if running:
-        raise Refused(f"runs containers of somebody else ({', '.join(running[:5])}): stop them first, {told}")
+        raise Refusal(f"runs containers of somebody else ({', '.join(running[:5])}): stop them first, {told}")

@@ -23,7 +23,10 @@ SYSTEM_NETWORKS = (GATEWAY, "ingress")
 
 
 class Refusal(Exception):
-    """The engine said no, or nothing; ``status`` is HTTP's, 0 without an answer."""
+    """The engine said no, or nothing, or its machine cannot be had; the text says why, and goes after the machine's name.
+
+    ``status`` is HTTP's, 0 without an answer.
+    """
 
     def __init__(self, text: str, status: int = 0) -> None:
         super().__init__(text)

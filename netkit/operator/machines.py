@@ -212,9 +212,7 @@ def open_machines(path: str, label: str = "") -> OpenMachines:
 def _do_all(links: list[Link], action: Callable[[Link], object]) -> None:
     """Do something with all machines at once; raises the first one's error after all have ended."""
     with ThreadPoolExecutor(max_workers=len(links)) as pool:
-        doing = [pool.submit(action, link) for link in links]
-    for each in doing:
-        each.result()
+        list(pool.map(action, links))
 
 
 def _close_all(links: list[Link]) -> list[str]:

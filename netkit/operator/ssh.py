@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netkit.errors import LabError
 from netkit.laboratory.remote import Command, Descriptors, to_argv
@@ -118,13 +118,6 @@ class Route:
                 "open the lab again (restart the kernel)"
             )
 
-    def signal(self, mark: str, number: int) -> None:
-        """Send a signal to the command with this mark, and to all it has started."""
-        script = SIGNAL.format(mark=f"{COMMAND}={mark}", number=number)
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            words = Route(self.name, self.ssh, sudo=self.sudo).words(["sh", "-c", script])
-            subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=CONNECT_PATIENCE)
-
 
 def is_script(fd: int) -> bool:
     """Whether a shell above this process reads its own commands, or a loop's lines, from this descriptor.
@@ -165,7 +158,10 @@ class Process:
 
     def signal(self, number: int) -> None:
         """Send a signal to the command and to all it has started."""
-        self._route.signal(self._mark, number)
+        words = replace(self._route, settings={}).words(["sh", "-c", SIGNAL.format(mark=f"{COMMAND}={self._mark}", number=number)])
+        nothing = subprocess.DEVNULL
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(words, stdin=nothing, stdout=nothing, stderr=nothing, timeout=CONNECT_PATIENCE)
 
     def wait(self) -> int:
         """Wait for the command's end; returns its exit status as a shell counts it, raises LabError if the connection broke."""
