@@ -151,11 +151,8 @@ def _remove_gateway(ledger: Ledger) -> list[str]:
     """docker_gwbridge stays behind when an engine leaves its swarm: removed if it was not there before."""
     if read_swarm()["active"] or not ledger.facts["before"]:
         return []
-    networks = [row["Id"] for row in list_all("networks") if row["Name"] == GATEWAY]
-    if networks and networks[0] not in ledger.facts["before"]["networks"]:
-        said = _try_delete(f"/networks/{networks[0]}")
-        return [f"its network {GATEWAY} stays: {said}"] if said else []
-    return []
+    found = [row["Id"] for row in list_all("networks") if row["Name"] == GATEWAY and row["Id"] not in ledger.facts["before"]["networks"]]
+    return [f"its network {GATEWAY} stays: {said}" for network in found if (said := _try_delete(f"/networks/{network}"))]
 
 
 def _remove_images(ledger: Ledger) -> list[str]:
@@ -163,9 +160,8 @@ def _remove_images(ledger: Ledger) -> list[str]:
     kept = []
     for tag, wanted in ledger.facts["images"].items():
         with contextlib.suppress(Refusal):
-            if ask("GET", f"/images/{tag}/json")["Id"] == wanted:
-                said = _try_delete(f"/images/{tag}")
-                kept += [f"the image {tag} stays: {said}"] if said else []
+            if ask("GET", f"/images/{tag}/json")["Id"] == wanted and (said := _try_delete(f"/images/{tag}")):
+                kept.append(f"the image {tag} stays: {said}")
     return kept
 
 

@@ -62,15 +62,14 @@ def ask(method: str, path: str, engine: str = SOCKET, patience: float = PATIENCE
 
 def explain(error: Exception, engine: str = SOCKET) -> str:
     """Why an engine cannot be asked, and what helps."""
-    if isinstance(error, FileNotFoundError):
-        return f"there is no Docker engine ({engine} does not exist): install and start one"
-    if isinstance(error, ConnectionRefusedError):
-        return f"its Docker engine is not running (nobody answers at {engine}): start it"
-    if isinstance(error, PermissionError):
-        return f"this user may not use Docker ({engine} is closed to them): add them to the group docker, or set sudo = true"
-    if isinstance(error, TimeoutError):
-        return f"its Docker engine has been silent for {PATIENCE:.0f} s"
-    return f"its Docker engine does not answer ({error})"
+    reasons = {
+        FileNotFoundError: f"there is no Docker engine ({engine} does not exist): install and start one",
+        ConnectionRefusedError: f"its Docker engine is not running (nobody answers at {engine}): start it",
+        PermissionError: f"this user may not use Docker ({engine} is closed to them): add them to the group docker, or set sudo = true",
+        # another than TimeoutError before Python 3.10
+        socket.timeout: f"its Docker engine has been silent for {PATIENCE:.0f} s",  # noqa: UP041
+    }
+    return next((why for kind, why in reasons.items() if isinstance(error, kind)), f"its Docker engine does not answer ({error})")
 
 
 def list_all(kind: str, *queries: str) -> list[dict]:
