@@ -67,7 +67,7 @@ def explain(error: Exception, engine: str = SOCKET) -> str:
         ConnectionRefusedError: f"its Docker engine is not running (nobody answers at {engine}): start it",
         PermissionError: f"this user may not use Docker ({engine} is closed to them): add them to the group docker, or set sudo = true",
         # another than TimeoutError before Python 3.10
-        socket.timeout: f"its Docker engine has been silent for {PATIENCE:.0f} s",  # noqa: UP041
+        socket.timeout: f"its Docker engine has been silent for {PATIENCE:.0f} s",
     }
     return next((why for kind, why in reasons.items() if isinstance(error, kind)), f"its Docker engine does not answer ({error})")
 
