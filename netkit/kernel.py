@@ -1,4 +1,4 @@
-"""The Jupyter kernel that lives inside node1 of a lab of its own (of real machines: :mod:`netkit.operator.machines.kernel`).
+"""The Jupyter kernel that lives inside node1 of a lab of its own (of real machines: :mod:`netkit.operator.machines_kernel`).
 
 ``python -P -m netkit.kernel -f CONNECTION_FILE`` is what the kernelspec starts, with whatever else ipykernel takes. The process that the
 client starts stays outside: it opens the lab, and ends it when the kernel or the client ends. Its
@@ -144,7 +144,7 @@ def ports_held(connection: dict) -> Iterator[None]:
 def _open_and_run(path: str, connection: str, more: Sequence[str], client: list[int]) -> int:
     """Open what the environment asks for, and run a kernel in it, with ``more`` arguments; returns the kernel's exit status."""
     if os.environ.get(INVENTORY):
-        from netkit.operator.machines.kernel import serve
+        from netkit.operator.machines_kernel import serve
 
         return serve(["-f", path, *more], client)
     opening = begin_lab(_read_wishes(path, connection))

@@ -32,8 +32,8 @@ import psutil
 
 from netkit.laboratory.inside import syscalls as sc
 from netkit.laboratory.inside.limits import HIERARCHIES, PREFIX
-from netkit.operator.machines.inside.guard import base_directory
-from netkit.operator.machines.place import LOCK
+from netkit.operator.guard import base_directory
+from netkit.operator.machines import LOCK
 from netkit.places import cache_dir
 from tests.patience import patiently
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from netkit.laboratory.inside.limits import HIERARCHIES
-from netkit.operator.machines.inside.guard import base_directory
+from netkit.operator.guard import base_directory
 from netkit.places import cache_dir
 from tests.machine import difference, snapshot
 from tests.patience import patiently

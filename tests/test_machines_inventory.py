@@ -10,10 +10,11 @@ import pytest
 
 from netkit.errors import LabError
 from netkit.laboratory.spec import ROOT
-from netkit.operator.machines.inside import api, proxy
-from netkit.operator.machines.inventory import read_inventory
-from netkit.operator.machines.payload import MODULES, OLDEST
-from netkit.operator.machines.ssh import OPTIONS, build_options
+from netkit.operator.guard_engine import LABEL, labels_of
+from netkit.operator.guard_proxy import add_label, widen_query
+from netkit.operator.inventory import read_inventory
+from netkit.operator.payload import MODULES, OLDEST
+from netkit.operator.ssh import OPTIONS, build_options
 
 pytestmark = pytest.mark.once
 
@@ -108,13 +109,13 @@ def test_what_is_sent_to_machines_is_old_python():
 
 def test_requests_get_the_label_where_it_belongs():
     """Labels a user gives stay; a service bears ours in its containers; a prune is narrowed to the lab's own."""
-    assert proxy._label("/containers/create", {"Image": "x", "Labels": {"a": "b"}}, "7") == {
+    assert add_label("/containers/create", {"Image": "x", "Labels": {"a": "b"}}, "7") == {
         "Image": "x",
-        "Labels": {"a": "b", api.LABEL: "7"},
+        "Labels": {"a": "b", LABEL: "7"},
     }
-    service = proxy._label("/services/create", {"Name": "s", "Labels": {"season": "winter"}}, "7")
+    service = add_label("/services/create", {"Name": "s", "Labels": {"season": "winter"}}, "7")
     assert service["Labels"] == {"season": "winter"}
-    assert api.service_labels(service) == {api.LABEL: "7"}
-    assert proxy._add_label("filters=%7B%22until%22%3A%5B%221h%22%5D%7D", "filters", {"label": ["x"]}) == (
+    assert labels_of({"Spec": service}) == {LABEL: "7"}
+    assert widen_query("filters=%7B%22until%22%3A%5B%221h%22%5D%7D", "filters", {"label": ["x"]}) == (
         "filters=%7B%22until%22%3A+%5B%221h%22%5D%2C+%22label%22%3A+%5B%22x%22%5D%7D"
     )

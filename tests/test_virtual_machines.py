@@ -211,7 +211,7 @@ def test_notebook_05_runs_across_the_two_machines(machines):
     chosen = shlex.join([notebook, *(f"--deselect={notebook}::Cell {number}" for number in left_out)])
     rules = f"(cat tests/sanitize.cfg; echo {shlex.quote(OTHER_CARDS)}) >/tmp/sanitize.cfg"
     said = machines["node1"].run(
-        f"cd /home/vagrant/workshop && {rules} && NETKIT_MACHINES=/etc/netkit/operator/machines.toml "
+        f"cd /home/vagrant/workshop && {rules} && NETKIT_MACHINES=/etc/netkit/machines.toml "
         f".venv/bin/python -m pytest -vv -p no:cacheprovider --noconftest {patience} {chosen}",
         check=False,
         timeout=7200,

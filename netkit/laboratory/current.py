@@ -21,11 +21,11 @@ def current_lab() -> Lab:
     ends with it.
     """
     if os.environ.get(MACHINES_LAB):
-        from netkit.operator.machines.lab import MachinesLab
+        from netkit.operator.machines import MachinesLab
 
         return MachinesLab(os.environ[MACHINES_LAB])
     if os.environ.get(INVENTORY):
-        from netkit.operator.machines.lab import open_machines
+        from netkit.operator.machines import open_machines
 
         lab = open_machines(os.environ[INVENTORY], label="python")
         atexit.register(lab.close_and_tell)
@@ -40,7 +40,7 @@ def open_wanted_lab(nodes: int, *, mode: str | None = None, engine: str | None =
     """
     if not os.environ.get(INVENTORY):
         return open_lab(nodes, mode=mode, engine=engine, label=label)
-    from netkit.operator.machines.lab import open_machines
+    from netkit.operator.machines import open_machines
 
     if mode or engine:
         raise LabError(f"{INVENTORY} is set, and real machines come as they are: leave out --mode and --engine, or unset it")

@@ -82,8 +82,7 @@ def is_in_lab() -> bool:
 
 def find_machines_labs() -> list[Lab]:
     """The labs of real machines that the caller has open, oldest first."""
-    from netkit.operator.machines.lab import MachinesLab  # ssh and inventories: only for those who use them
-    from netkit.operator.machines.place import find_places
+    from netkit.operator.machines import MachinesLab, find_places  # ssh and inventories: only for those who use them
 
     labs = []
     for place in find_places():

@@ -2,7 +2,7 @@
 
 A :class:`Transport` starts a command; all else here is the same for each of them. The lab's own is an
 :class:`Agent`'s socket (see :mod:`netkit.laboratory.inside.agent` for the protocol); real machines are
-reached by ssh (:mod:`netkit.operator.machines.ssh`).
+reached by ssh (:mod:`netkit.operator.ssh`).
 """
 
 from __future__ import annotations

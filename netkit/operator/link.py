@@ -9,17 +9,17 @@ import re
 import select
 import subprocess
 import sysconfig
-import time
 
 from netkit.errors import LabError
 from netkit.laboratory.current import MACHINES_LAB
 from netkit.laboratory.engine import SYSTEM_PATH
-from netkit.operator.machines.inventory import Machine
-from netkit.operator.machines.payload import OLDEST
-from netkit.operator.machines.ssh import Route, build_options, popen
+from netkit.operator.inventory import Machine
+from netkit.operator.payload import OLDEST
+from netkit.operator.ssh import Route, build_options, popen
 
-GUARD = "netkit.operator.machines.inside.guard"
+GUARD = "netkit.operator.guard"
 PATIENCE = 60.0  # seconds for a machine to answer, and to clear up
+LOAD_PATIENCE = 120  # seconds for an engine to unpack images
 # what ssh, sudo or a shell says → what that means and what helps
 SIGNS = (
     (r"IDENTIFICATION HAS CHANGED", "shows another host key than the one that is known: if it was set up anew, remove the old key "
@@ -41,9 +41,9 @@ class Link:
 
     def __init__(self, machine: Machine, lab: str, directory: str) -> None:
         self.machine, self._lab, self._directory = machine, lab, directory
+        self._where = f"{machine.name} ({machine.where})"
         self.control = f"{directory}/{machine.name}.ssh" if machine.host else ""
         self.facts: dict = {}
-        self._buffer = b""
         self._process: subprocess.Popen | None = None
 
     def route(self) -> Route:
@@ -55,7 +55,7 @@ class Link:
             path = [sysconfig.get_path("scripts"), *os.environ.get("PATH", "").split(":"), *SYSTEM_PATH.split(":")]
             settings |= {MACHINES_LAB: self._directory, "PATH": ":".join(dict.fromkeys(path))}
         ssh = ("ssh", *build_options(self.machine, self.control), "-o", "ControlMaster=no", self.machine.host) if self.control else ()
-        return Route(self.machine.name, ssh, self.control, tuple(settings.items()), self.machine.sudo)
+        return Route(self.machine.name, ssh, self.control, settings, self.machine.sudo)
 
     @property
     def docker(self) -> str:
@@ -70,53 +70,55 @@ class Link:
         master = Route(self.machine.name, ("ssh", *options, self.machine.host) if self.control else (), sudo=self.machine.sudo)
         command, preamble = master.python(GUARD)
         self._stderr = os.memfd_create("stderr")
-        questions, self._questions = os.pipe2(os.O_CLOEXEC)
-        self._answers, answers = os.pipe2(os.O_CLOEXEC)
         try:
-            self._process = popen(master.words(command), questions, answers, self._stderr)
+            self._process = popen(master.words(command), subprocess.PIPE, subprocess.PIPE, self._stderr)
         except OSError as error:
+            os.close(self._stderr)
             raise LabError(f"{self.machine.name} cannot be reached: {error}; `apt-get install openssh-client`") from None
-        finally:
-            os.close(questions)
-            os.close(answers)
         self._tell(preamble + json.dumps(wishes).encode() + b"\n")
         self.facts = self._hear("hello")
         if self.docker and self.control:
             self._forward()
 
-    def note_images(self, images: dict[str, str]) -> None:
-        """Have the guard write down which images (tag → id) are this lab's; raises LabError."""
-        self._tell(json.dumps({"images": images}).encode() + b"\n")
+    def load_images(self, archive: str, ids: dict[str, str]) -> None:
+        """Load an archive of images into the machine's engine, once the guard has written down that they (tag → id) are this lab's.
+
+        Raises LabError, naming a full disk as what it is.
+        """
+        import docker
+        from urllib3.exceptions import HTTPError
+
+        self._tell(json.dumps({"images": ids}).encode() + b"\n")
         self._hear("noted")
+        try:
+            client = docker.DockerClient(f"unix://{self.docker}", "auto", LOAD_PATIENCE)
+            with contextlib.closing(client), open(archive, "rb") as file:
+                client.images.load(file)
+        except (OSError, HTTPError, docker.errors.DockerException) as error:
+            why = f"did not take the workshop's images: {str(error)[-300:]}"
+            if "no space left" in str(error):
+                why = "has a full disk: the workshop's images do not fit; make room where its engine keeps them"
+            raise LabError(f"{self.machine.name} {why}") from None
 
     def _tell(self, data: bytes) -> None:
         with contextlib.suppress(BrokenPipeError):  # it has ended: heard when its answer is read
-            while data:
-                data = data[os.write(self._questions, data) :]
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
 
     def _hear(self, wanted: str):
         """The guard's next answer; raises LabError if it is another than ``wanted``, or none comes."""
-        deadline = time.monotonic() + PATIENCE
-        while b"\n" not in self._buffer:
-            if not select.select([self._answers], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise LabError(f"{self._where} has not answered within {PATIENCE:.0f} s")
-            data = os.read(self._answers, 1 << 16)
-            if not data:
-                raise LabError(f"{self._where} {self._explain()}")
-            self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\n")
+        if not select.select([self._process.stdout], [], [], PATIENCE)[0]:
+            raise LabError(f"{self._where} has not answered within {PATIENCE:.0f} s")
+        line = self._process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise LabError(f"{self._where} {self._explain()}")
         answer = json.loads(line)
         if "refused" in answer:
             raise LabError(f"{self._where} {answer['refused']}")
         return answer[wanted]
 
-    @property
-    def _where(self) -> str:
-        return f"{self.machine.name} ({self.machine.where})"
-
     def _explain(self) -> str:
         """What became of a connection that ended before it was open."""
-        assert self._process is not None
         self._process.wait()
         said = os.pread(self._stderr, 1 << 16, 0).decode(errors="replace")
         lines = said.strip().splitlines() or [f"the connection ended with status {self._process.returncode}"]
@@ -127,26 +129,18 @@ class Link:
 
     def _forward(self) -> None:
         """Let a socket here lead to the guard's door to the engine: never a TCP port."""
-        ssh = [
-            "ssh",
-            *build_options(self.machine, self.control),
-            "-O",
-            "forward",
-            "-L",
-            f"{self.docker}:{self.facts['docker']}",
-            self.machine.host,
-        ]
+        forward = ("-O", "forward", "-L", f"{self.docker}:{self.facts['docker']}")
+        ssh = ("ssh", *build_options(self.machine, self.control), *forward, self.machine.host)
         done = subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
         if done.returncode:
-            raise LabError(
-                f"{self._where} does not forward unix sockets: AllowStreamLocalForwarding has to be yes there ({done.stderr.strip()})"
-            )
+            remedy = f"AllowStreamLocalForwarding has to be yes there ({done.stderr.strip()})"
+            raise LabError(f"{self._where} does not forward unix sockets: {remedy}")
 
     def begin_close(self) -> None:
         """Have the guard begin to clear up, without waiting for it. May be repeated."""
-        if self._process is not None and self._questions >= 0:
-            os.close(self._questions)
-            self._questions = -1
+        if self._process is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
 
     def close(self) -> list[str]:
         """End what the lab has there; returns a sentence for each thing that stays. May be repeated."""
@@ -168,8 +162,8 @@ class Link:
     def disown(self) -> None:
         """Let go of the machine without closing it: for a forked child, whose parent goes on holding it."""
         if self._process is not None:
-            for fd in (self._questions, self._answers, self._stderr):
-                if fd >= 0:
-                    os.close(fd)
+            self.begin_close()
+            self._process.stdout.close()
+            os.close(self._stderr)
             self._process.returncode = self._process.returncode or 0
             self._process = None

@@ -30,7 +30,7 @@ from netkit.laboratory.spec import MAX_NODES, OUTSIDE
 
 LOCAL = "local"
 FIRST = "node1"
-TOP = ("lan", "known_hosts", "machines", OUTSIDE)
+TOP = {"lan": object, "known_hosts": str, "machines": object, OUTSIDE: object}
 FIELDS = {"ssh": str, "key": str, "known_hosts": str, "address": str, "sudo": bool, "shared": bool}
 KINDS = {str: "a text in quotes", bool: "true or false"}
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -93,21 +93,17 @@ def read_inventory(path: str) -> Inventory:
     except OSError as error:
         raise LabError(f"the inventory {path} cannot be read ({error.strerror}): {VARIABLE} has to name a file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LabError(f"the inventory {path} is no TOML: {_explain_toml(str(error))}") from None
+        said = re.sub(r".*Cannot declare \('machines', '([^']+)'\) twice", r"two machines are called \1", str(error))
+        raise LabError(f"the inventory {path} is no TOML: {said}") from None
     try:
         return build_inventory(table, os.path.dirname(os.path.abspath(path)))
     except ValueError as error:
         raise LabError(f"the inventory {path}: {error}") from None
 
 
-def _explain_toml(said: str) -> str:
-    twice = re.search(r"Cannot declare \('machines', '([^']+)'\) twice(.*)", said)
-    return f"two machines are called {twice[1]}{twice[2]}" if twice else said
-
-
 def build_inventory(table: dict, directory: str) -> Inventory:
     """An inventory from its table, paths being relative to ``directory``; raises ValueError."""
-    _check_keys(table, TOP, "the file")
+    _check_fields(table, TOP, "the file")
     given = table.get("machines")
     if not isinstance(given, dict) or not given:
         raise ValueError(f"it names no machine: a lab needs at least [machines.{FIRST}]")
@@ -124,10 +120,12 @@ def build_inventory(table: dict, directory: str) -> Inventory:
     return Inventory(tuple(found), _read_lan(table, found))
 
 
-def _check_keys(table: dict, known: tuple[str, ...], where: str) -> None:
-    unknown = [key for key in table if key not in known]
-    if unknown:
-        raise ValueError(f"{where} has a key nobody knows, {unknown[0]!r}: there are {', '.join(known)}")
+def _check_fields(table: dict, known: dict[str, type], where: str) -> None:
+    for key, value in table.items():
+        if key not in known:
+            raise ValueError(f"{where} has a key nobody knows, {key!r}: there are {', '.join(known)}")
+        if not isinstance(value, known[key]):
+            raise ValueError(f"{key} of {where} has to be {KINDS[known[key]]}, not {value!r}")
 
 
 def _build_machine(name: str, table: object, directory: str, known_hosts: str, engine: bool) -> Machine:
@@ -137,10 +135,7 @@ def _build_machine(name: str, table: object, directory: str, known_hosts: str, e
         raise ValueError(
             f"{name!r} cannot be the name of a node: use lower-case letters, digits and dashes; [{OUTSIDE}] is a table of its own"
         )
-    _check_keys(table, tuple(FIELDS), name)
-    for key, value in table.items():
-        if not isinstance(value, FIELDS[key]):
-            raise ValueError(f"{key} of {name} has to be {KINDS[FIELDS[key]]}, not {value!r}")
+    _check_fields(table, FIELDS, name)
     if "ssh" not in table:
         raise ValueError(f'{name} has no ssh address: ssh = "user@host", or ssh = "{LOCAL}" for the machine the kernel runs on')
     target = _parse_target(table["ssh"], name)
@@ -177,8 +172,6 @@ def _path(table: dict, key: str, directory: str, where: str) -> str:
     """A file's absolute path, or "" where none is named; raises ValueError for one that is not there."""
     if key not in table:
         return ""
-    if not isinstance(table[key], str):
-        raise ValueError(f"{key} of {where} has to be {KINDS[str]}, not {table[key]!r}")
     path = os.path.join(directory, os.path.expanduser(table[key]))
     if not os.path.isfile(path):
         raise ValueError(f"{key} of {where} names {path}, and there is no such file")

@@ -1,6 +1,6 @@
 """The way to a machine: OpenSSH's client, one shared connection to each, and nothing handed on that was not asked for.
 
-The connection is opened by the lab (:mod:`netkit.operator.machines.link`); whoever is in the lab uses it through a
+The connection is opened by the lab (:mod:`netkit.operator.link`); whoever is in the lab uses it through a
 socket in the lab's private directory (ssh_config(5), ControlPath).
 """
 
@@ -14,42 +14,41 @@ import shlex
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from netkit.errors import LabError
 from netkit.laboratory.remote import Command, Descriptors, to_argv
-from netkit.operator.machines.inventory import Machine
-from netkit.operator.machines.payload import build_payload, python_command
+from netkit.operator.inventory import Machine
+from netkit.operator.payload import build_payload, python_command
 
 HANGUP_PATIENCE = 0.5  # seconds from SIGHUP to SIGKILL
 CONNECT_PATIENCE = 8  # seconds
 SILENCE = 5  # seconds after which the far side is asked whether it is still there; three times
 OPTIONS = {
     "BatchMode": "yes",  # never a question: nobody could answer it
-    "StrictHostKeyChecking": "yes",
-    "UpdateHostKeys": "no",
-    "ForwardAgent": "no",
-    "ForwardX11": "no",
-    "PermitLocalCommand": "no",
-    "RemoteCommand": "none",
-    "Tunnel": "no",
-    "EscapeChar": "none",
-    "LogLevel": "ERROR",
-    "ConnectTimeout": str(CONNECT_PATIENCE),
-    "ServerAliveInterval": str(SILENCE),
-    "ServerAliveCountMax": "3",
+    "StrictHostKeyChecking": "yes", "UpdateHostKeys": "no",
+    "ForwardAgent": "no", "ForwardX11": "no", "PermitLocalCommand": "no", "RemoteCommand": "none", "Tunnel": "no",
+    "EscapeChar": "none", "LogLevel": "ERROR",
+    "ConnectTimeout": str(CONNECT_PATIENCE), "ServerAliveInterval": str(SILENCE), "ServerAliveCountMax": "3",
     "StreamLocalBindMask": "0177",
-}
+}  # fmt: skip
 # goes to where the caller is, if there is such a directory, and knows where root's programs are
 WRAP = 'cd -- "$1" 2>/dev/null || cd; shift; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH; exec "$@"'
 COMMAND = "NETKIT_COMMAND"  # in the environment of a command and what it starts: how it is found to be signalled
 SIGNAL = "for e in $(grep -lsz '^{mark}$' /proc/[0-9]*/environ); do p=${{e#/proc/}}; kill -s {number} ${{p%/environ}}; done 2>/dev/null"
+# begins a session whose terminal its standard input is: so that the command hears of a new size
+LEADER = "import fcntl,os,sys,termios; fcntl.ioctl(0, termios.TIOCSCTTY); os.execvp(sys.argv[1], sys.argv[1:])"
 SHELLS = ("bash", "sh", "dash", "ash", "busybox", "zsh", "ksh")
 SCRUBBED_PREFIXES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_CERT", "DOCKER_API")
 
 
 def build_options(machine: Machine, control: str) -> list[str]:
     """ssh's arguments up to the command, for a connection that is shared through the socket ``control``."""
+
+    def quote(path: str) -> str:  # as ssh's configuration takes it: blanks in quotes, "%" doubled
+        return '"' + path.replace("%", "%%") + '"'
+
     options = OPTIONS | {"ControlPath": control}
     if machine.key:
         options |= {"IdentityFile": quote(machine.key), "IdentitiesOnly": "yes"}
@@ -62,11 +61,6 @@ def build_options(machine: Machine, control: str) -> list[str]:
     return [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
 
 
-def quote(path: str) -> str:
-    """A path as ssh's configuration takes it: blanks in quotes, "%" doubled."""
-    return '"' + path.replace("%", "%%") + '"'
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
     """The transport to a machine (see :class:`netkit.laboratory.remote.Transport`).
@@ -76,15 +70,16 @@ class Route:
     """
 
     name: str
-    ssh: tuple[str, ...] = ()
+    ssh: Sequence[str] = ()
     control: str = ""
-    settings: tuple[tuple[str, str], ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
     sudo: bool = False
 
     def words(self, argv: list[str], cwd: str = "", env: dict[str, str] | None = None) -> list[str]:
         """A command as the machine's own shell, or exec, gets it."""
-        pairs = [f"{name}={value}" for name, value in (dict(self.settings) | (env or {})).items()]
-        words = [*(["sudo", "-n", "--"] if self.sudo else []), "sh", "-c", WRAP, "sh", cwd, "env", *pairs, *argv]
+        pairs = [f"{name}={value}" for name, value in (self.settings | (env or {})).items()]
+        sudo = ("sudo", "-n", "--") if self.sudo else ()
+        words = [*sudo, "sh", "-c", WRAP, "sh", cwd, "env", *pairs, *argv]
         return [*self.ssh, shlex.join(words)] if self.ssh else words
 
     def start(self, command: Command, fds: Descriptors | None, cwd: str, env: dict[str, str]) -> tuple[Process, int | None]:
@@ -106,16 +101,8 @@ class Route:
         os.set_inheritable(master, False)
         if self.ssh:
             words = [words[0], "-tt", *words[1:]]
-        # a session whose terminal it is: so that it hears of a new size
-        leader = [
-            sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            "import fcntl,os,sys,termios; fcntl.ioctl(0, termios.TIOCSCTTY); os.execvp(sys.argv[1], sys.argv[1:])",
-        ]
         try:
-            return Process(self, popen([*leader, *words], slave, slave, slave), mark), master
+            return Process(self, popen([sys.executable, "-I", "-S", "-c", LEADER, *words], slave, slave, slave), mark), master
         finally:
             os.close(slave)
 
@@ -130,13 +117,6 @@ class Route:
                 f"{self.name} is not connected any more: its ssh connection has ended, and what the lab had made there with it; "
                 "open the lab again (restart the kernel)"
             )
-
-    def signal(self, mark: str, number: int) -> None:
-        """Send a signal to the command with this mark, and to all it has started."""
-        script = SIGNAL.format(mark=f"{COMMAND}={mark}", number=number)
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            words = Route(self.name, self.ssh, sudo=self.sudo).words(["sh", "-c", script])
-            subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=CONNECT_PATIENCE)
 
 
 def is_script(fd: int) -> bool:
@@ -178,7 +158,10 @@ class Process:
 
     def signal(self, number: int) -> None:
         """Send a signal to the command and to all it has started."""
-        self._route.signal(self._mark, number)
+        words = replace(self._route, settings={}).words(["sh", "-c", SIGNAL.format(mark=f"{COMMAND}={self._mark}", number=number)])
+        nothing = subprocess.DEVNULL
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(words, stdin=nothing, stdout=nothing, stderr=nothing, timeout=CONNECT_PATIENCE)
 
     def wait(self) -> int:
         """Wait for the command's end; returns its exit status as a shell counts it, raises LabError if the connection broke."""

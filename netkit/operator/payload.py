@@ -20,7 +20,7 @@ WIDTH = 8  # digits of the archive's length, which comes first
 MODULES = (
     *("netkit/__init__.py", "netkit/laboratory/__init__.py", "netkit/laboratory/inside/__init__.py"),
     *("netkit/laboratory/inside/syscalls.py", "netkit/hosts/*.py"),
-    *("netkit/operator/__init__.py", "netkit/operator/machines/__init__.py", "netkit/operator/machines/inside/*.py"),
+    *("netkit/operator/__init__.py", "netkit/operator/guard*.py"),
 )
 LIBRARY = ("common.py", "config/*.py", "netlink/*.py", "netlink/rtnl/*.py", "netlink/rtnl/ifinfmsg/**/*.py")  # of pyroute2
 # reads with read(2) alone: what follows the archive belongs to the module

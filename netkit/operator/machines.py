@@ -1,27 +1,41 @@
-"""A lab of real machines: the same :class:`~netkit.laboratory.lab.Lab`, reached by ssh."""
+"""A lab of real machines: the same :class:`~netkit.laboratory.lab.Lab`, reached by ssh.
+
+An inventory names them, ssh reaches them, and a guard on each keeps count of what is made there. The sockets that lead to them, and
+the facts others need, are in a private directory, the lab's place. It lives as long as the process that opened the lab: a keeper, a
+shell that waits for the end of a pipe, removes it even if that process is killed.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import http.client
+import fcntl
 import ipaddress
 import json
 import os
+import platform
 import secrets
+import shutil
 import socket
+import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 from netkit.errors import LabError
-from netkit.laboratory import images as workshop_images
+from netkit.laboratory import images
 from netkit.laboratory.lab import Lab, Node
-from netkit.operator.machines import images
-from netkit.operator.machines.inside.api import Connection
-from netkit.operator.machines.inventory import Inventory, Machine, read_inventory
-from netkit.operator.machines.link import Link
-from netkit.operator.machines.place import FACTS, Place
-from netkit.operator.machines.ssh import Route
+from netkit.operator.guard import base_directory
+from netkit.operator.guard_engine import Refusal, ask
+from netkit.operator.inventory import Inventory, Machine, read_inventory
+from netkit.operator.link import Link
+from netkit.operator.ssh import Route
+
+PREFIX = "netkit-machines-"
+FACTS = "lab.json"
+LOCK = "lock"
+KEEPER = 'read -r _; rm -rf -- "$1"'
 
 
 class MachineNode(Node):
@@ -32,8 +46,7 @@ class MachineNode(Node):
     @property
     def transport(self) -> Route:
         """The way commands get here."""
-        facts = self.lab.facts["machines"][self.name]
-        return Route(self.name, tuple(facts["ssh"]), facts["control"], tuple(facts["settings"].items()), facts["sudo"])
+        return Route(**self.lab.facts["machines"][self.name]["route"])
 
     @property
     def docker_host(self) -> str:
@@ -69,12 +82,16 @@ class MachinesLab(Lab):
             return dict(zip(self._hosts, pool.map(self._find_state, self._hosts), strict=True))
 
     def _find_state(self, name: str) -> str:
+        engine = self.facts["machines"][name]["docker"]
         try:
             self.ensure(name)
+            if engine:
+                ask("GET", "/_ping", engine, patience=5)
         except LabError:
             return "down"
-        engine = self.facts["machines"][name]["docker"]
-        return "ready" if not engine or _answers(engine) else "failed"
+        except Refusal:
+            return "failed"
+        return "ready"
 
     def kill(self, name: str) -> None:
         """Refused: raises LabError."""
@@ -89,19 +106,6 @@ class MachinesLab(Lab):
                 "there is no outside among these machines: give the inventory a table [outside], a host without Docker on their network"
             )
         return super().__getitem__(name)
-
-
-def _answers(path: str) -> bool:
-    """Whether an engine answers behind a socket."""
-    connection = Connection(path)
-    connection.timeout = 5
-    try:
-        connection.request("GET", "/_ping")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 class OpenMachines(MachinesLab):
@@ -138,6 +142,51 @@ class OpenMachines(MachinesLab):
         self._place.disown()
 
 
+class Place:
+    """A new private directory; :meth:`close` removes it."""
+
+    def __init__(self, lab: str) -> None:
+        self.path = f"{base_directory()}/{PREFIX}{lab}"
+        os.mkdir(self.path, 0o700)
+        wait, self._hold = os.pipe2(os.O_CLOEXEC)
+        try:
+            command = ["sh", "-c", KEEPER, "netkit-keeper", self.path]
+            self._keeper = subprocess.Popen(command, stdin=wait, stdout=subprocess.DEVNULL, start_new_session=True, cwd="/")
+        except BaseException:
+            shutil.rmtree(self.path)
+            raise
+        finally:
+            os.close(wait)
+        # held by the opener alone: whoever can have it knows that the lab is over
+        self._lock = os.open(f"{self.path}/{LOCK}", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def close(self) -> None:
+        """Remove the directory. May be repeated."""
+        self.disown()
+        self._keeper.wait()
+
+    def disown(self) -> None:
+        """In a forked child: let go of it, which belongs to the parent alone."""
+        for fd in (self._hold, self._lock):
+            if fd >= 0:
+                os.close(fd)
+        self._hold = self._lock = -1
+
+
+def find_places() -> list[str]:
+    """The private directories of the labs of real machines that this user has open now."""
+    base, found = base_directory(), []
+    for name in sorted(os.listdir(base)):
+        if name.startswith(PREFIX):
+            with contextlib.suppress(OSError), open(f"{base}/{name}/{LOCK}", "rb") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    found.append(f"{base}/{name}")
+    return [path for path in found if os.path.exists(f"{path}/{FACTS}")]
+
+
 def open_machines(path: str, label: str = "") -> OpenMachines:
     """Open the lab that an inventory file describes, and wait until all its machines answer.
 
@@ -150,7 +199,7 @@ def open_machines(path: str, label: str = "") -> OpenMachines:
     links = [Link(machine, lab, place.path) for machine in inventory.machines]
     try:
         _do_all(links, lambda link: link.open(_build_wishes(inventory, link.machine, lab)))
-        _bring_images(links, place.path)
+        _bring_images(links, f"{place.path}/images.tar")
         with open(f"{place.path}/{FACTS}", "w", encoding="utf-8") as file:
             json.dump(_build_facts(inventory, links, lab, label), file)
         return OpenMachines(place, links)
@@ -160,10 +209,10 @@ def open_machines(path: str, label: str = "") -> OpenMachines:
         raise
 
 
-def _do_all(links: list[Link], action: Callable[[Link], object]) -> list:
+def _do_all(links: list[Link], action: Callable[[Link], object]) -> None:
     """Do something with all machines at once; raises the first one's error after all have ended."""
     with ThreadPoolExecutor(max_workers=len(links)) as pool:
-        return [future.result() for future in [pool.submit(action, link) for link in links]]
+        list(pool.map(action, links))
 
 
 def _close_all(links: list[Link]) -> list[str]:
@@ -189,54 +238,34 @@ def _build_wishes(inventory: Inventory, machine: Machine, lab: str) -> dict:
 def _build_facts(inventory: Inventory, links: list[Link], lab: str, label: str) -> dict:
     """What others in the lab have to know."""
     first = links[0]
-    lan = inventory.lan or ipaddress.ip_interface(f"{first.machine.address}/{first.facts['prefix']}").network
-    machines = {}
-    for link in links:
-        route = link.route()
-        machines[link.machine.name] = {
-            "where": link.machine.where,
-            "ssh": route.ssh,
-            "control": route.control,
-            "settings": dict(route.settings),
-            "sudo": route.sudo,
-            "docker": link.docker,
-        }
     return {
         "id": lab,
         "mode": "real",
         "nodes": list(inventory.nodes),
         "addresses": {machine.name: str(machine.address) for machine in inventory.machines},
-        "lan": str(lan),
+        "lan": str(inventory.lan or ipaddress.ip_interface(f"{first.machine.address}/{first.facts['prefix']}").network),
         "engine": ", ".join(dict.fromkeys(link.facts["version"] for link in links if link.machine.engine)),
         "label": label,
         "opener": os.getpid(),
         "hostnames": {link.facts["hostname"]: link.machine.name for link in links},
-        "machines": machines,
+        "machines": {
+            link.machine.name: {"where": link.machine.where, "docker": link.docker, "route": asdict(link.route())} for link in links
+        },
     }
 
 
-def _bring_images(links: list[Link], directory: str) -> None:
-    """Load the workshop's images where they are missing."""
-    needy = [link for link in links if link.machine.engine and images.is_same_kind(link.facts["architecture"])]
-    missing = {link: images.find_missing(link.facts["images"]) for link in needy}
-    archives: dict[tuple[str, ...], str] = {}
-    for wanted in missing.values():
-        tags = tuple(tag for image in wanted for tag in image.tags)
-        if tags and tags not in archives:
-            archives[tags] = f"{directory}/images-{len(archives)}.tar"
+def _bring_images(links: list[Link], archive: str) -> None:
+    """Load the workshop's images where they are missing and would run; ``archive`` is a path to write them to. Raises LabError."""
+    able = [link for link in links if link.machine.engine and link.facts["architecture"] == platform.machine()]
+    for image in images.describe_images() if able else ():
+        needy = [link for link in able if not set(image.tags) <= set(link.facts["images"])]
+        if needy:
             try:
-                workshop_images.write_archive(wanted, archives[tags])
+                images.write_archive((image,), archive)
             except OSError as error:
-                raise LabError(f"the workshop's images could not be prepared in {directory}: {error.strerror}") from None
-
-    def bring(link: Link) -> None:
-        archive = archives.get(tuple(tag for image in missing[link] for tag in image.tags))
-        if archive:
-            link.note_images(images.read_ids(archive))
-            images.load(link.machine.name, link.docker, archive)
-
-    if archives:
-        _do_all(list(missing), bring)
-        for archive in archives.values():
-            with contextlib.suppress(OSError):
-                os.unlink(archive)
+                raise LabError(f"the workshop's images could not be prepared in {os.path.dirname(archive)}: {error.strerror}") from None
+            with tarfile.open(archive) as tar:
+                [row] = json.load(tar.extractfile("manifest.json"))
+            ids = dict.fromkeys(row["RepoTags"], "sha256:" + os.path.basename(row["Config"]).removesuffix(".json"))
+            _do_all(needy, lambda link, ids=ids: link.load_images(archive, ids))
+            os.unlink(archive)

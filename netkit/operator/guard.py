@@ -8,6 +8,8 @@ machine's, for all its users, that no file is left of, and that tells those who 
     guard → {"hello": facts}, or {"refused": why}
     lab → {"images": {tag: id}}          answered with {"noted": true}
     guard → {"closed": [what stays and why, …]}          after the end of input
+
+The guard's modules are sent over by ssh, and run there with what is sent along alone (Python 3.9 or newer).
 """
 
 from __future__ import annotations
@@ -24,18 +26,14 @@ import sys
 import threading
 
 from netkit.hosts.netlink import Tables
-from netkit.operator.machines.inside import api, closing
-from netkit.operator.machines.inside.ledger import Ledger, read_swarm
-from netkit.operator.machines.inside.proxy import Proxy
+from netkit.operator import guard_closing
+from netkit.operator.guard_engine import LABEL, Ledger, Refusal, ask, connect, list_all, name_of, read_swarm
+from netkit.operator.guard_proxy import Proxy
 
 LOCK = "\0netkit-machine"
 PREFIX = "netkit-guard-"
 OLDEST = (20, 10)
 ROOM = 100 << 20  # bytes: containers write logs and layers, the two images take 40 MB
-
-
-class Refused(Exception):
-    """This machine cannot be had; the text says why, and goes after the machine's name."""
 
 
 def main() -> None:
@@ -47,7 +45,7 @@ def main() -> None:
     try:
         with hold_lock(wishes):
             kept = guard(wishes)
-    except (Refused, api.Refusal) as error:
+    except Refusal as error:
         return say({"refused": str(error)})
     except OSError as error:
         return say({"refused": f"cannot be prepared: {error}"})
@@ -62,12 +60,12 @@ def say(message: dict) -> None:
 
 @contextlib.contextmanager
 def hold_lock(wishes: dict):
-    """Be the only guard of this machine; raises Refused naming the other one."""
+    """Be the only guard of this machine; raises Refusal naming the other one."""
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         lock.bind(LOCK)
     except OSError:
-        raise Refused(f"is in use by {_ask_holder()}: close that first, a machine serves one lab at a time") from None
+        raise Refusal(f"is in use by {_ask_holder()}: close that first, a machine serves one lab at a time") from None
     lock.listen(8)
     about = json.dumps({key: wishes[key] for key in ("lab", "opener")}).encode()
     threading.Thread(target=_tell, args=(lock, about), daemon=True).start()
@@ -87,9 +85,7 @@ def _tell(lock: socket.socket, about: bytes) -> None:
 
 
 def _ask_holder() -> str:
-    with contextlib.suppress(OSError, ValueError, KeyError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(2)
-        sock.connect(LOCK)
+    with contextlib.suppress(OSError, ValueError, KeyError), connect(LOCK, patience=2) as sock:
         about = json.loads(sock.recv(4096))
         return f"another lab, {about['lab']}, opened by {about['opener']}"
     return "another lab"
@@ -98,55 +94,41 @@ def _ask_holder() -> str:
 def guard(wishes: dict) -> list[str]:
     """Prepare, serve until the input ends, clear up; returns what stays, and why."""
     owner = int(os.environ.get("SUDO_UID") or os.geteuid())
-    facts = {"hostname": socket.gethostname(), "architecture": platform.machine(), "root": os.geteuid() == 0}
-    facts |= {"prefix": find_prefix(wishes["address"], wishes["name"]), "version": "", "docker": ""}
+    facts = {"hostname": socket.gethostname(), "architecture": platform.machine(), "version": "", "docker": ""}
+    facts["prefix"] = find_prefix(wishes["address"], wishes["name"])
     if wishes["engine"]:
-        facts |= {"version": check_version()}
+        facts["version"] = check_version()
         finish_others()
         check_room()
         if not wishes["shared"]:
             check_unused()
-    directory = make_directory(wishes["lab"], owner)
+    directory = f"{base_directory()}/{PREFIX}{wishes['lab']}"
+    os.mkdir(directory, 0o700)  # closed to everybody else but the user who came by ssh
+    if owner != os.geteuid():
+        os.chown(directory, owner, -1)
     ledger, proxy = Ledger(wishes["lab"], directory), None
     try:
         if wishes["engine"]:
-            ledger.note(before=closing.read_before(), members=wishes["members"])
+            ledger.note(before=guard_closing.read_before(), members=wishes["members"])
             facts |= {"docker": f"{directory}/docker.sock", "images": ledger.facts["before"]["images"]}
             proxy = Proxy(facts["docker"], owner, ledger)
         say({"hello": facts})
         for line in sys.stdin:
-            ledger.note(images=json.loads(line)["images"])
+            ledger.note(images={**ledger.facts["images"], **json.loads(line)["images"]})
             say({"noted": True})
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if proxy:
             proxy.close()
-        kept = clear(ledger, wishes)
+        kept = guard_closing.close(ledger, wishes["engine"])
         shutil.rmtree(directory, ignore_errors=True)
     return kept
-
-
-def clear(ledger: Ledger, wishes: dict) -> list[str]:
-    """Remove what the lab made here; without an engine, its processes alone."""
-    if wishes["engine"]:
-        return closing.close(ledger)
-    closing.end_processes(ledger.lab)
-    return []
 
 
 def base_directory() -> str:
     """Where what lives as long as a process is kept (file-hierarchy(7)); a socket's path has to be short."""
     own = f"/run/user/{os.geteuid()}"
     return "/run" if os.geteuid() == 0 else own if os.access(own, os.W_OK) else "/tmp"
-
-
-def make_directory(lab: str, owner: int) -> str:
-    """The guard's own directory, closed to everybody else but the user who came by ssh."""
-    path = f"{base_directory()}/{PREFIX}{lab}"
-    os.mkdir(path, 0o700)
-    if owner != os.geteuid():
-        os.chown(path, owner, -1)
-    return path
 
 
 def finish_others() -> None:
@@ -157,48 +139,48 @@ def finish_others() -> None:
         if name.startswith(PREFIX) and os.lstat(path).st_uid in (os.geteuid(), int(os.environ.get("SUDO_UID") or -1)):
             ledger = Ledger.read(path)
             if ledger:
-                closing.close(ledger)
+                guard_closing.close(ledger)
             shutil.rmtree(path, ignore_errors=True)
-    for lab in closing.find_labs():  # of whom nothing else is left: the machine was switched off meanwhile
-        closing.close(Ledger(lab, ""))
+    for lab in guard_closing.find_labs():  # of whom nothing else is left: the machine was switched off meanwhile
+        guard_closing.close(Ledger(lab, ""))
 
 
 def find_prefix(address: str, name: str) -> int:
-    """How many bits of its address are the network's; raises Refused if this machine has no such address."""
+    """How many bits of its address are the network's; raises Refusal if this machine has no such address."""
     with contextlib.closing(Tables()) as tables:
         found = dict(text.split("/") for _, text in tables.read_addresses())
     if address not in found:
         others = ", ".join(each for each in found if not each.startswith(("127.", "::1", "fe80")))
-        raise Refused(f"has no address {address} (it has {others or 'none'}): correct the address of {name} in the inventory")
+        raise Refusal(f"has no address {address} (it has {others or 'none'}): correct the address of {name} in the inventory")
     return int(found[address])
 
 
 def check_version() -> str:
-    """The engine's version; raises Refused for one that does not answer or is too old."""
+    """The engine's version; raises Refusal for one that does not answer or is too old."""
     try:
-        found = api.ask("GET", "/version")["Version"].partition("+")[0]
-    except api.Refusal as error:
-        raise Refused(f"cannot be used: {error}") from None
+        found = ask("GET", "/version")["Version"].partition("+")[0]
+    except Refusal as error:
+        raise Refusal(f"cannot be used: {error}") from None
     if tuple(int(part) for part in re.findall(r"\d+", found)[:2]) < OLDEST:
-        raise Refused(f"has Docker {found}, netkit needs 20.10 or newer: upgrade the engine there")
+        raise Refusal(f"has Docker {found}, netkit needs 20.10 or newer: upgrade the engine there")
     return found
 
 
 def check_room() -> None:
-    """Raises Refused for a full disk."""
-    directory = api.ask("GET", "/info").get("DockerRootDir") or "/var/lib/docker"
+    """Raises Refusal for a full disk."""
+    directory = ask("GET", "/info").get("DockerRootDir") or "/var/lib/docker"
     with contextlib.suppress(PermissionError, FileNotFoundError):
         room = os.statvfs(directory)
         free = room.f_bavail * room.f_frsize
         if free < ROOM:
-            raise Refused(f"has a full disk: {free >> 20} MB are free in {directory}, netkit wants {ROOM >> 20}; make room there")
+            raise Refusal(f"has a full disk: {free >> 20} MB are free in {directory}, netkit wants {ROOM >> 20}; make room there")
 
 
 def check_unused() -> None:
-    """Raises Refused if somebody uses this engine already."""
+    """Raises Refusal if somebody uses this engine already."""
     told = "or, if its people agree, set shared = true: closing never removes what is theirs"
     if read_swarm()["active"]:
-        raise Refused(f"is in a swarm that no lab of this kind made: leave that first (`docker swarm leave`), {told}")
-    running = [row["Names"][0].lstrip("/") for row in api.ask("GET", "/containers/json") if api.LABEL not in row["Labels"]]
+        raise Refusal(f"is in a swarm that no lab of this kind made: leave that first (`docker swarm leave`), {told}")
+    running = sorted(name_of(row) for row in list_all("containers") if LABEL not in row["Labels"])
     if running:
-        raise Refused(f"runs containers of somebody else ({', '.join(sorted(running)[:5])}): stop them first, {told}")
+        raise Refusal(f"runs containers of somebody else ({', '.join(running[:5])}): stop them first, {told}")

@@ -2,7 +2,8 @@
 
 It runs on the machine its client is on. Where the inventory says that this is node1 (``ssh = "local"``), cells are
 commands on node1, as in any lab. Where node1 is reached by ssh, a cell's ``!`` and ``%%bash`` would run on the wrong
-machine, perhaps somebody's laptop; they say so instead, and ``%%on node1`` is the way there.
+machine, perhaps somebody's laptop; they say so instead (this module is IPython's extension for that), and ``%%on node1``
+is the way there.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from collections.abc import Sequence
 from netkit.errors import said_at_the_end
 from netkit.laboratory.current import INVENTORY
 from netkit.laboratory.inside import syscalls as sc
-from netkit.operator.machines.lab import OpenMachines, open_machines
-from netkit.operator.machines.ssh import is_scrubbed
+from netkit.operator.machines import OpenMachines, open_machines
+from netkit.operator.ssh import is_scrubbed
 
 NODE = "node1"
-ELSEWHERE = "netkit.operator.machines.elsewhere"
+WHY = "this kernel does not run on node1, which is reached by ssh: `%%on node1` at the top of a cell runs its commands there"
 
 
 def serve(arguments: Sequence[str], client: Sequence[int]) -> int:
@@ -49,12 +50,9 @@ def serve(arguments: Sequence[str], client: Sequence[int]) -> int:
     finally:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # clearing up is not to be cut short
-        signal.pidfd_send_signal(ended, signal.SIGKILL) if _runs(ended) else None
+        if not select.select([ended], [], [], 0)[0]:
+            signal.pidfd_send_signal(ended, signal.SIGKILL)
         lab.close_and_tell()
-
-
-def _runs(process: int) -> bool:
-    return not select.select([process], [], [], 0)[0]
 
 
 def _serve(lab: OpenMachines, arguments: Sequence[str]) -> None:
@@ -63,14 +61,14 @@ def _serve(lab: OpenMachines, arguments: Sequence[str]) -> None:
     try:
         os.setsid()  # an interrupt reaches the kernel's whole process group, and nothing else
         sc.die_with_parent()
-        facts = lab.facts["machines"][NODE]
+        route = lab[NODE].transport
         lab.disown()
-        settings = {"NETKIT_MACHINES_LAB": lab.shared} | (facts["settings"] if not facts["ssh"] else {})
+        settings = {"NETKIT_MACHINES_LAB": lab.shared} | ({} if route.ssh else route.settings)
         _set_environment(settings)
         from netkit import kernel_app
 
         with said_at_the_end("the kernel"):
-            extensions = [ELSEWHERE] if facts["ssh"] else []
+            extensions = [__name__] if route.ssh else []
             kernel_app.run_kernel(arguments, lambda: None, lambda: True, lambda: _set_environment(settings), extensions)
         status = 0
     finally:
@@ -83,3 +81,17 @@ def _set_environment(settings: dict[str, str]) -> None:
     for name in [name for name in os.environ if is_scrubbed(name) or name.startswith("JPY_")]:
         del os.environ[name]
     os.environ |= settings
+
+
+def load_ipython_extension(ipython) -> None:
+    """Called by IPython: ``!``, ``%%bash`` and ``%%sh`` raise UsageError, which a notebook shows as one line."""
+    from IPython.core.error import UsageError
+
+    def refuse(*_: object) -> None:
+        raise UsageError(WHY)
+
+    ipython.system = ipython.system_raw = ipython.system_piped = ipython.getoutput = refuse
+    for name in ("bash", "sh", "script", "system", "sx", "!"):
+        ipython.register_magic_function(refuse, "cell", name)
+    for name in ("system", "sx"):
+        ipython.register_magic_function(refuse, "line", name)
