@@ -124,7 +124,7 @@ def test_filters_and_pause(page):
     shape(page, "node1/container db").first.wait_for(timeout=PATIENCE)
     nodes, networks = (page.page.get_by_role("combobox", name=name) for name in ("Node", "Network"))
     networks.select_option("shop")
-    dim = "node => node.classList.contains('nk-dim')"
+    dim = "node => node.getAttribute('opacity') === '0.13'"
     assert shape(page, "node1/host/docker0").first.evaluate(dim) and not shape(page, "node1/container db").first.evaluate(dim)
     networks.select_option("")
     nodes.select_option("node1")

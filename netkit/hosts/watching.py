@@ -88,29 +88,22 @@ class KernelEvents:
 
     def __init__(self) -> None:
         self._numbered: set[int] = set()  # inodes of namespaces
-        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
+        with open("/proc/thread-self/ns/net", "rb") as own:
             unshare(NEWNET)
             try:
                 self.sockets = tuple(_listen(protocol, groups) for protocol, groups in GROUPS.items())
             finally:
-                setns(own, NEWNET)
-        finally:
-            os.close(own)
+                setns(own.fileno(), NEWNET)
 
     def follow(self) -> None:
         """Give a number to each namespace that has none. One that has a number already keeps it: the kernel refuses another."""
         found = find_namespaces()
         self._numbered &= found.keys()
         for inode in found.keys() - self._numbered:
-            with contextlib.suppress(OSError):  # it has ended since
-                fd = os.open(found[inode].opener, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    # flags 1: NLM_F_REQUEST; the number -1: any that is free
-                    self.sockets[0].send(NUMBER.pack(NUMBER.size, RTM_NEWNSID, 1, 0, 0, 0, 8, 1, -1, 8, 3, fd))
-                    self._numbered.add(os.fstat(fd).st_ino)
-                finally:
-                    os.close(fd)
+            with contextlib.suppress(OSError), open(found[inode].opener, "rb") as file:  # it may have ended since
+                # flags 1: NLM_F_REQUEST; the number -1: any that is free
+                self.sockets[0].send(NUMBER.pack(NUMBER.size, RTM_NEWNSID, 1, 0, 0, 0, 8, 1, -1, 8, 3, file.fileno()))
+                self._numbered.add(os.fstat(file.fileno()).st_ino)
 
     def drain(self, source: socket.socket) -> bool:
         """Read what has come; whether any of it tells of the machine: our own numbering does not."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import os
+import socket
 import threading
 import time
 import weakref
-from typing import Protocol
+from typing import Any
 
 from netkit.errors import NetkitError
 from netkit.laboratory.lab import Lab
@@ -69,30 +69,20 @@ class Pace:
         return self._last + SETTLE[self._settled] if self._settled < len(SETTLE) else None
 
 
-class Viewer(Protocol):
-    """What shows a topology; all are called in the follower's thread."""
-
-    def show(self, topology: Topology) -> None: ...
-
-    def tell(self, before: Topology, after: Topology) -> None: ...
-
-    def end(self, why: str) -> None: ...
-
-
 class Follower:
     """Captures ``lab`` whenever it may have changed, until :meth:`close`.
 
-    The viewer is held weakly: with it, everything ends. ``looks`` counts captures; ``hosts`` are those that are watched,
-    ``troubles`` says, by host, why one is not. Messages of a kernel belong to the cell in whose context they are sent:
-    that is the one which made the follower.
+    What it sees goes to the viewer's ``show``, ``tell`` and ``end`` (see :class:`netkit.liveview.widget.LiveView`), called in
+    the follower's thread. The viewer is held weakly: with it, everything ends. ``looks`` counts captures; ``hosts`` are those
+    that are watched, ``troubles`` says, by host, why one is not. Messages of a kernel belong to the cell in whose context
+    they are sent: that is the one which made the follower.
     """
 
-    def __init__(self, lab: Lab, first: Topology, viewer: Viewer) -> None:
+    def __init__(self, lab: Lab, first: Topology, viewer: Any) -> None:
         self._lab = lab
         self._viewer = weakref.ref(viewer, lambda _: self._stop())
         self._topology, self._told = first, time.monotonic()
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._lock = threading.RLock()  # a viewer may be let go anywhere, here included
+        self._wake, self._woken = socket.socketpair()
         self._over = False
         self.looks = 0
         self.hosts: tuple[str, ...] = ()
@@ -107,10 +97,9 @@ class Follower:
             self._thread.join()
 
     def _stop(self) -> None:
-        with self._lock:
-            over, self._over = self._over, True
-            if not over:
-                os.eventfd_write(self._wake, 1)
+        self._over = True
+        with contextlib.suppress(OSError):  # it has ended
+            self._wake.send(b"!")
 
     @property
     def is_over(self) -> bool:
@@ -120,16 +109,13 @@ class Follower:
     def _run(self) -> None:
         why = ""
         try:
-            with contextlib.closing(Watchers(self._lab, self._wake)) as watchers:
+            with self._wake, self._woken, contextlib.closing(Watchers(self._lab, self._woken)) as watchers:
                 self._follow(watchers)
         except NetkitError as error:
             why = str(error)
         except Exception as error:  # a thread has nobody above it: the viewer must not seem to follow still
             why = f"the live view cannot go on: {type(error).__name__}: {error}"
-        finally:
-            with self._lock:
-                self._over = True
-                os.close(self._wake)
+        self._over = True
         viewer = self._viewer()
         if why and viewer:
             viewer.end(why)

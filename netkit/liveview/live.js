@@ -123,8 +123,7 @@ class Board {
     const seen = new Set();
     const nodes = new Map([...this.shapes.children].map((node) => [node.dataset.key, node]));
     for (const { key, about, networks } of shapes) {
-      nodes.get(key).classList.toggle("nk-hidden", isHidden(about));
-      nodes.get(key).classList.toggle("nk-dim", isDim(networks));
+      dress(nodes.get(key), { visibility: isHidden(about) ? "hidden" : "inherit", opacity: isDim(networks) ? 0.13 : 1 });
       if (!isHidden(about) && !isDim(networks)) seen.add(about);
     }
     this.list(Object.entries(facts).filter(([about]) => seen.has(about)));
@@ -212,8 +211,7 @@ class Board {
     const [x, y, width, height] = this.view;
     const file = dress(this.svg.cloneNode(true), { width: `${width}pt`, height: `${height}pt` });
     file.lastChild.remove();
-    for (const node of file.querySelectorAll(".nk-hidden, .nk-near, .nk-gone")) node.remove();
-    for (const node of file.querySelectorAll(".nk-dim")) dress(node, { opacity: 0.13 });
+    for (const node of file.querySelectorAll("[visibility=hidden], .nk-near, .nk-gone")) node.remove();
     file.prepend(makeSvg("title", {}, this.scene.summary), makeSvg("rect", { x, y, width, height, fill: "#ffffff" }));
     const link = make("a", { download: `${name}.${kind.toLowerCase()}` });
     link.href = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(file))}`;
@@ -233,7 +231,7 @@ class Board {
 
 function renderLive(model, el) {
   const board = new Board("netkit-live");
-  const status = make("span", { class: "nk-status", role: "status" });
+  const status = make("span", { class: "nk-status nk-soft", role: "status" });
   const empty = make("li", { class: "nk-soft" }, "Nothing has changed yet.");
   const log = make("ul", { class: "nk-news", role: "log", "aria-live": "polite", "aria-label": "What has changed" }, empty);
   let [paused, waiting] = [false, 0];
@@ -246,8 +244,8 @@ function renderLive(model, el) {
     const ended = model.get("ended");
     pause.textContent = paused ? "Resume" : "Pause";
     pause.disabled = Boolean(ended);
-    status.textContent = ended || (paused ? `paused: ${waiting} change${waiting === 1 ? "" : "s"} waiting` : "following");
-    status.dataset.state = ended ? "ended" : paused ? "paused" : "following";
+    const held = paused ? `❚❚ paused: ${waiting} change${waiting === 1 ? "" : "s"} waiting` : "● following";
+    status.textContent = ended ? `■ ${ended}` : held;
   };
   const draw = () => paused || board.show(model.get("picture"));
   const hear = () => {
@@ -275,12 +273,12 @@ function renderSteps(model, el) {
   const said = make("div", { class: "nk-said", "aria-live": "polite" }, "no steps");
   const list = make("ol", { class: "nk-steps" });
   for (const [index, { title, detail, colour, dropped }] of steps.entries()) {
-    const button = makeButton(make("b", {}, title), "", () => {
+    const button = makeButton(make("b", dropped ? { style: `text-decoration: underline wavy ${colour}` } : {}, title), "", () => {
       model.set("value", index + 1);
       model.save_changes();
     });
-    button.append(make("span", { class: "nk-soft" }, detail));
-    list.append(make("li", { style: `--nk-step: ${colour}`, class: dropped ? "nk-drop" : "" }, button));
+    button.append(" ", make("span", { class: "nk-soft" }, detail));
+    list.append(make("li", { style: `--nk-step: ${colour}` }, button));
   }
   const go = () => {
     const at = model.get("value") - 1;

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # what everything else stands on or in: never dimmed, whatever is chosen
 GROUND = ("node", "off", "region", "lan", "cable", "gap-host", "gap-node", "gap-paper", "backing", "uplink")
-NAMESPACES = ("container", "network", "netns", "process")  # whose objects come first
 NEAR = 10  # points: how wide a wire is for the pointer
 WAY, BACK, DROPPED = "#d00a3c", "#0072b2", "#a32a00"  # of a packet, its answer, its end
 
@@ -36,6 +35,12 @@ def calc_scene(topology: Topology, picture: Picture, measure: Measure) -> dict:
     facts = calc_facts(topology)
     order = {node.name: number for number, node in enumerate(topology.nodes)}
     networks = calc_networks(topology, picture.shapes)
+
+    def in_order(about: str) -> tuple:
+        """Node by node; a container before its interfaces, the node's own ("host") after all containers."""
+        first, *rest = about.split("/")
+        return order.get(first, len(order)), [natural(part) for part in rest]
+
     places: dict[str, list[Shape]] = {}
     for shape in picture.shapes:
         places.setdefault(shape.about, []).append(shape)
@@ -51,25 +56,13 @@ def calc_scene(topology: Topology, picture: Picture, measure: Measure) -> dict:
                 "box": calc_box(places[about], measure),
                 "networks": sorted(networks.get(about, ())),
             }
-            for about in sorted(places.keys() & facts.keys(), key=lambda about: _calc_order(about, order))
+            for about in sorted(places.keys() & facts.keys(), key=in_order)
         },
         "nodes": list(order),
         "networks": sorted({name for names in networks.values() for name in names}),
         "summary": calc_summary(topology),
         "text": topology.text(),
     }
-
-
-def _calc_order(about: str, order: dict[str, int]) -> tuple:
-    """In which order objects are gone through: node by node, a container before its interfaces, the node's own after all."""
-    node, _, rest = about.partition("/")
-    word = rest.split(" ", 1)[0].split("/", 1)[0]
-    return (
-        order.get(node, len(order)),
-        bool(rest),
-        NAMESPACES.index(word) if word in NAMESPACES else len(NAMESPACES),
-        [natural(part) for part in rest.split("/")],
-    )
 
 
 def calc_elements(shapes: Sequence[Shape], networks: dict[str, set[str]], measure: Measure) -> list[dict]:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import selectors
+import socket
 import time
 from collections.abc import Iterator
 
@@ -25,7 +26,7 @@ class Watchers:
     ``running`` are the watchers by host; ``troubles`` says, by host, why one does not run where it should.
     """
 
-    def __init__(self, lab: Lab, wake: int) -> None:
+    def __init__(self, lab: Lab, wake: socket.socket) -> None:
         self._lab = lab
         self._comings = Inotify()  # a host's agent makes its socket when it is ready to take commands
         self._selector = selectors.DefaultSelector()

@@ -23,8 +23,7 @@ from netkit.network.capture import capture
 from netkit.network.model import Topology
 
 if TYPE_CHECKING:
-    from netkit.figure.layout import Picture
-    from netkit.tracing.model import Step, Trace
+    from netkit.tracing.model import Trace
 
 HERE = pathlib.Path(__file__).parent
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -126,9 +125,6 @@ class StepsView(Page):
     steps = traitlets.List().tag(sync=True)
     value = traitlets.Int(1).tag(sync=True)
 
-    def __init__(self, topology: Topology, picture: Picture, steps: Sequence[Step]) -> None:
-        super().__init__(picture=calc_scene(topology, picture, measure), steps=[calc_step(step) for step in steps])
-
 
 class Player(ipywidgets.VBox):
     """A packet's way over a picture, step by step: see :func:`live`. Needs no kernel while it plays."""
@@ -136,8 +132,9 @@ class Player(ipywidgets.VBox):
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         picture = calc_layout(trace.topology, measure=measure)
-        view = StepsView(trace.topology, picture, trace.steps(picture))
-        play = ipywidgets.Play(min=1, max=max(1, len(view.steps)), interval=PACE, show_repeat=False)
+        steps = [calc_step(step) for step in trace.steps(picture)]
+        view = StepsView(picture=calc_scene(trace.topology, picture, measure), steps=steps)
+        play = ipywidgets.Play(min=1, max=max(1, len(steps)), interval=PACE, show_repeat=False)
         slider = ipywidgets.IntSlider(min=1, max=play.max, description="Step", layout={"width": "100%"})
         self._links = [ipywidgets.jslink((each, "value"), (slider, "value")) for each in (play, view)]
         super().__init__([ipywidgets.HBox([play, slider]), view])
