@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import select
 import socket
@@ -25,7 +26,7 @@ import time
 from netkit.hosts.namespaces import find_namespaces
 from netkit.laboratory.inside.syscalls import NEWNET, Inotify, die_with_parent, set_process_name, setns, unshare
 
-PAUSE = 0.02
+PAUSE, NEVER = 0.02, math.inf
 MOUNTS = "/proc/self/mountinfo"  # poll(2) says when a mount comes or goes: namespaces with a name are mounts
 ENGINE = "/var/run/docker.sock"
 RETRIES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds: a socket is there a little before somebody listens
@@ -59,16 +60,14 @@ def watch(kernel: KernelEvents, engine: EngineEvents | None) -> None:
         poll.register(source, select.POLLIN)
     while True:
         now = time.monotonic()
-        if engine and engine.due is not None and now >= engine.due:
+        if engine and now >= engine.due:
             poll.register(engine.listen(), select.POLLIN)
         if changed and now >= due:
             kernel.follow()  # namespaces that were made meanwhile, before they are looked at
             os.write(1, b"changed\n")
             changed, due = False, now + PAUSE
-        times = [due] if changed else []
-        if engine and engine.due is not None:
-            times.append(engine.due)
-        ready = {fd for fd, _ in poll.poll(max(0.0, min(times) - now) * 1000 if times else None)}
+        until = min(due if changed else NEVER, engine.due if engine else NEVER)
+        ready = {fd for fd, _ in poll.poll(None if until == NEVER else max(0.0, until - now) * 1000)}
         if 0 in ready and not os.read(0, 4096):
             return
         changed |= mounts in ready
@@ -136,7 +135,7 @@ def _listen(protocol: int, groups: tuple[int, ...]) -> socket.socket:
 class EngineEvents:
     """What ``docker events`` says of an engine; it is run again when the engine's socket comes back.
 
-    Wait for ``inotify``, ``output`` if it is no -1, and the time ``due`` if that is no None.
+    Wait for ``inotify``, ``output`` if it is no -1, and the time ``due``.
     """
 
     def __init__(self, path: str) -> None:
@@ -154,7 +153,7 @@ class EngineEvents:
         # by env: where there is no such command, that ends as without an engine, and the kernel's events have to do
         command = ["env", "docker", f"--host=unix://{self._path}", "events", f"--since={self._since:.3f}", "--format={{.Action}}", *filters]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self._process, self.due = subprocess.Popen(command, **pipes, preexec_fn=die_with_parent), None
+        self._process, self.due = subprocess.Popen(command, **pipes, preexec_fn=die_with_parent), NEVER
         self.output = self._process.stdout.fileno()
         return self.output
 
@@ -170,5 +169,4 @@ class EngineEvents:
         self._process.stdout.close()
         self._process.wait()
         self._since, self.output = time.time(), -1
-        wait = next(self._retries, None)
-        self.due = None if wait is None else time.monotonic() + wait
+        self.due = time.monotonic() + next(self._retries, NEVER)

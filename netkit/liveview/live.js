@@ -71,10 +71,7 @@ class Board {
     this.details = make("details", {}, make("summary", {}, "The network in words"), this.words);
     this.scene = null;
     this.current = this.hovered = this.pinned = null;
-    this.listen();
-  }
-
-  listen() {
+    // what is done by pointer and keyboard
     const find = ({ target }) => target.dataset.about ?? null;
     this.svg.addEventListener("pointermove", (event) => this.hover(find(event)));
     this.svg.addEventListener("pointerleave", () => this.hover(null));
@@ -106,11 +103,12 @@ class Board {
     this.choose();
     // what has come is marked for a while, but not what came with something bigger
     for (const about of begins ? [] : fresh) {
-      if (!fresh.has(about?.slice(0, about.lastIndexOf("/")))) for (const node of this.marksOf(about)) node.classList.add("nk-fresh");
+      const inside = fresh.has(about?.slice(0, about.lastIndexOf("/")));
+      for (const node of this.marks) if (node.dataset.about === about) node.classList.toggle("nk-fresh", !inside);
     }
   }
 
-  // -- filters --
+  // -- filters, and what is left to be pointed at --
 
   choose() {
     const { facts, width, height, shapes } = this.scene;
@@ -126,18 +124,14 @@ class Board {
       dress(nodes.get(key), { visibility: isHidden(about) ? "hidden" : "inherit", opacity: isDim(networks) ? 0.13 : 1 });
       if (!isHidden(about) && !isDim(networks)) seen.add(about);
     }
-    this.list(Object.entries(facts).filter(([about]) => seen.has(about)));
-  }
-
-  // -- objects, for keyboard and screen reader as well --
-
-  list(entries) {
+    // the objects, for keyboard and screen reader as well
+    const entries = Object.entries(facts).filter(([about]) => seen.has(about));
     const had = this.objects.contains(document.activeElement);
-    for (const name of ["hovered", "pinned"]) if (!this.scene.facts[this[name]]) this[name] = null;
+    for (const name of ["hovered", "pinned"]) if (!facts[this[name]]) this[name] = null;
     if (!entries.some(([about]) => about === this.current)) this.current = entries[0]?.[0] ?? null;
-    const elements = entries.map(([about, { title, kind, lines, box: [x, y, width, height] }]) => {
+    const elements = entries.map(([about, { title, kind, lines, box: [left, top, wide, high] }]) => {
       const label = [`${title}, ${kind}`, ...lines.map((line) => line.filter(Boolean).join(" "))].join("; ");
-      const place = { x: x - 2.5, y: y - 2.5, width: width + 5, height: height + 5, rx: 5 };
+      const place = { x: left - 2.5, y: top - 2.5, width: wide + 5, height: high + 5, rx: 5 };
       return { key: about, about, tag: "rect", name: "nk-object", attributes: { ...place, role: "button", "aria-label": label } };
     });
     sync(this.objects, elements);
@@ -145,8 +139,10 @@ class Board {
     this.tell();
   }
 
-  marksOf(about) {
-    return [...this.svg.querySelectorAll(".nk-object, .nk-near")].filter((node) => node.dataset.about === about);
+  // -- pointing, pinning, going from one to the next --
+
+  get marks() {
+    return this.svg.querySelectorAll(".nk-object, .nk-near");
   }
 
   objectOf(about) {
@@ -181,7 +177,7 @@ class Board {
   tell() {
     const focused = this.objects.contains(document.activeElement) ? this.current : null;
     const lit = [this.hovered, this.pinned, focused].filter((about) => this.scene.facts[about]);
-    for (const node of this.svg.querySelectorAll(".nk-object, .nk-near")) node.classList.toggle("nk-lit", lit.includes(node.dataset.about));
+    for (const node of this.marks) node.classList.toggle("nk-lit", lit.includes(node.dataset.about));
     for (const node of this.objects.children) {
       const { about } = node.dataset;
       dress(node, { "aria-pressed": about === this.pinned, tabindex: about === this.current ? 0 : -1 });

@@ -48,10 +48,10 @@ def live(trace: Trace | None = None, *, show: Sequence[str] = ("addresses",), la
     lab = lab or current_lab()
     view = LiveView(lab, capture(lab=lab), (show,) if isinstance(show, str) else tuple(show))
     kernel = getattr(IPython.get_ipython(), "kernel", None)
-    cell = (kernel.get_parent() or {}).get("metadata", {}).get("cellId") if kernel else None  # as the front end calls it
-    if cell:
-        if cell in _of_cells:
-            _of_cells[cell].close()
+    metadata = (kernel.get_parent() or {}).get("metadata") if kernel else None
+    if cell := (metadata or {}).get("cellId"):  # the notebook's cell that runs now, as its front end calls it
+        if previous := _of_cells.get(cell):
+            previous.close()
         _of_cells[cell] = view
     return view
 
