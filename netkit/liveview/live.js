@@ -6,8 +6,6 @@ const FADE = 380; // ms for a thing to go, as in the style sheet
 const NEWS = 40; // changes that are kept below the picture
 const PIXELS = 4 / 3; // per point
 
-// ---- elements ----
-
 function dress(node, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
@@ -57,10 +55,9 @@ class Board {
   constructor(name) {
     this.shapes = makeSvg("g", { "aria-hidden": "true", class: "nk-shapes" });
     this.above = makeSvg("g", { "aria-hidden": "true", class: "nk-above" });
-    const label = "Objects of the network: arrow keys move, Enter pins the facts, Escape lets go";
-    this.objects = makeSvg("g", { role: "group", "aria-label": label });
-    const font = { "font-family": "'DejaVu Sans', Verdana, sans-serif" };
-    this.svg = makeSvg("svg", { class: "nk-svg", role: "group", ...font }, this.shapes, this.above, this.objects);
+    this.objects = makeSvg("g", { role: "group", "aria-label": "Objects: arrow keys move, Enter pins the facts, Escape lets go" });
+    const look = { class: "nk-svg", role: "group", "font-family": "'DejaVu Sans', Verdana, sans-serif" };
+    this.svg = makeSvg("svg", look, this.shapes, this.above, this.objects);
     this.card = make("div", { class: "nk-card", role: "region", "aria-label": "Facts", hidden: "" });
     this.stage = make("div", { class: "nk-stage" }, this.svg, this.card);
     this.selects = { node: make("select"), network: make("select") };
@@ -69,9 +66,7 @@ class Board {
     this.bar = make("div", { class: "nk-bar" }, make("label", {}, "Node ", this.selects.node), make("label", {}, "Network ", this.selects.network), save);
     this.words = make("pre", { tabindex: 0 });
     this.details = make("details", {}, make("summary", {}, "The network in words"), this.words);
-    this.scene = null;
-    this.current = this.hovered = this.pinned = null;
-    // what is done by pointer and keyboard
+    this.scene = this.current = this.hovered = this.pinned = null;
     const find = ({ target }) => target.dataset.about ?? null;
     this.svg.addEventListener("pointermove", (event) => this.hover(find(event)));
     this.svg.addEventListener("pointerleave", () => this.hover(null));
@@ -240,8 +235,8 @@ function renderLive(model, el) {
     const ended = model.get("ended");
     pause.textContent = paused ? "Resume" : "Pause";
     pause.disabled = Boolean(ended);
-    const held = paused ? `❚❚ paused: ${waiting} change${waiting === 1 ? "" : "s"} waiting` : "● following";
-    status.textContent = ended ? `■ ${ended}` : held;
+    const counted = `❚❚ paused: ${waiting} change${waiting === 1 ? "" : "s"} waiting`;
+    status.textContent = ended ? `■ ${ended}` : paused ? counted : "● following";
   };
   const draw = () => paused || board.show(model.get("picture"));
   const hear = () => {
