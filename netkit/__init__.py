@@ -13,7 +13,7 @@ _WHERE = {
     "lab": "netkit.laboratory.current:current_lab",
     "capture": "netkit.network.capture:capture",
     "trace": "netkit.tracing.run:trace",
-    "live": "netkit.liveview.show:live",
+    "live": "netkit.liveview.widget:live",
     "check": "netkit.exercises.check:check",
     "progress": "netkit.exercises.overview:progress",
     "read_packet": "netkit.packets.packet:read_packet",

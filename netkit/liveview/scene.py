@@ -1,112 +1,141 @@
-"""From a topology to what the browser draws: plain elements with stable keys, and the facts behind them. Pure.
+"""From a topology to what the browser draws: plain SVG elements with stable keys, and the facts behind them. Pure.
 
-An element is data, never markup: a tag out of four, its place as numbers, its colours, its text. Colours are those
-of light paper; the page turns them for a dark theme.
+An element is data, never markup: a tag out of four, attributes whose names are fixed here, its text. Colours are those
+of light paper; the page's style sheet turns them for a dark theme.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from netkit.figure.picture import Box, Line, Measure, Picture, Shape, Text, natural
+from netkit.figure.picture import Box, Line, Mark, Measure, Picture, Shape, Text, natural
 from netkit.figure.style import DASH, calc_look, calc_radius, calc_symbol, calc_text_colour
-from netkit.liveview.facts import Facts, calc_facts
+from netkit.liveview.facts import calc_facts
 from netkit.network.model import Topology
 from netkit.network.words import plain
 
+if TYPE_CHECKING:
+    from netkit.tracing.steps import Step
+
 # what everything else stands on or in: never dimmed, whatever is chosen
 GROUND = ("node", "off", "region", "lan", "cable", "gap-host", "gap-node", "gap-paper", "backing", "uplink")
-
-
-STACKS = ("container", "network", "netns", "process")  # whose objects come first
+NEAR = 10  # points: how wide a wire is for the pointer
+WAY, BACK, DROPPED = "#d00a3c", "#0072b2", "#a32a00"  # of a packet, its answer, its end
 
 
 def calc_scene(topology: Topology, picture: Picture, measure: Measure) -> dict:
     """Everything a page needs to show a topology by its picture, fit for JSON.
 
-    Keys: width and height in points; shapes; facts by what shapes are about; nodes and networks to
-    choose from; summary, one line on all of it.
+    Keys: width and height in points; shapes; facts by what shapes are about, each with its box (x, y, width, height);
+    nodes and networks to choose from; summary, one line on all of it; text, all of it in words.
     """
     facts = calc_facts(topology)
     order = {node.name: number for number, node in enumerate(topology.nodes)}
-    abouts = sorted({shape.about for shape in picture.shapes} & facts.keys(), key=lambda about: _calc_order(about, order))
     networks = calc_networks(topology, picture.shapes)
+
+    def in_order(about: str) -> tuple:
+        """Node by node; a container before its interfaces, the node's own ("host") after all containers."""
+        first, *rest = about.split("/")
+        return order.get(first, len(order)), [natural(part) for part in rest]
+
+    places: dict[str, list[Shape]] = {}
+    for shape in picture.shapes:
+        places.setdefault(shape.about, []).append(shape)
     return {
         "width": round(picture.width, 1),
         "height": round(picture.height, 1),
-        "shapes": calc_elements(picture.shapes, measure),
-        "facts": {about: _encode(facts[about], networks.get(about, ())) for about in abouts},
-        "nodes": [node.name for node in topology.nodes],
+        "shapes": calc_elements(picture.shapes, networks, measure),
+        "facts": {
+            about: {
+                "title": facts[about].title,
+                "kind": facts[about].kind,
+                "lines": [list(line) for line in facts[about].lines],
+                "box": calc_box(places[about], measure),
+                "networks": sorted(networks.get(about, ())),
+            }
+            for about in sorted(places.keys() & facts.keys(), key=in_order)
+        },
+        "nodes": list(order),
         "networks": sorted({name for names in networks.values() for name in names}),
         "summary": calc_summary(topology),
         "text": topology.text(),
     }
 
 
-def _calc_order(about: str, order: dict[str, int]) -> tuple:
-    """In which order objects are gone through: node by node, a container before its interfaces, its own stack after all."""
-    node, _, rest = about.partition("/")
-    word = rest.split(" ", 1)[0].split("/", 1)[0]
-    return (
-        order.get(node, len(order)),
-        bool(rest),
-        STACKS.index(word) if word in STACKS else len(STACKS),
-        [natural(part) for part in rest.split("/")],
-    )
-
-
-def _encode(facts: Facts, networks: Iterable[str]) -> dict:
-    return {"title": facts.title, "kind": facts.kind, "lines": [list(line) for line in facts.lines], "networks": sorted(networks)}
-
-
-def calc_elements(shapes: Iterable[Shape], measure: Measure) -> list[dict]:
+def calc_elements(shapes: Sequence[Shape], networks: dict[str, set[str]], measure: Measure) -> list[dict]:
     """The shapes as elements, the hindmost first. A shape keeps its key as long as the same stands for the same."""
-    shapes = tuple(shapes)
     seen: Counter[str] = Counter()
-    ground = {shape.about for shape in shapes if shape.role in GROUND}
+    ground = {shape.about for shape in shapes if shape.role in GROUND} | {""}
     elements = []
     for shape in shapes:
-        name = f"{type(shape).__name__} {shape.role} {shape.about}"
+        element = _make_text(shape, measure) if isinstance(shape, Text) else _make(shape)
+        name = f"{element['tag']} {shape.role} {shape.about}"
         seen[name] += 1
-        element = _make(shape, measure) | {"key": f"{name} {seen[name]}", "about": shape.about}
-        element |= {"ground": True} if shape.about in ground else {"network": shape.network} if shape.network else {}
+        element |= {"key": f"{name} {seen[name]}", "about": shape.about}
+        if shape.about not in ground:
+            element["networks"] = [shape.network] if shape.network else sorted(networks.get(shape.about, ()))
+        if isinstance(shape, Line) and shape.about:  # a wire is thin: what is pointed at, and lit, is a wider one below it
+            wide = {"d": element["attributes"]["d"], "fill": "none", "stroke-width": NEAR}
+            elements.append(element | {"key": f"near {element['key']}", "name": "nk-near", "attributes": wide})
         elements.append(element)
     return elements
 
 
-def _make(shape: Shape, measure: Measure) -> dict:
-    if isinstance(shape, Text):
-        return _make_text(shape, measure)
+def _make(shape: Box | Line | Mark) -> dict:
     look = calc_look(shape)
-    style = {"fill": look.face, "stroke": look.edge, "width": look.width, "dash": [round(part * DASH, 2) for part in look.dash]}
+    style = {"fill": look.face, "stroke": look.edge, "stroke-width": look.width}
+    if look.dash:
+        style["stroke-dasharray"] = " ".join(f"{part * DASH:.2f}" for part in look.dash)
     if isinstance(shape, Box):
-        return {"tag": "rect", "at": _round(shape.x, shape.y, shape.width, shape.height, calc_radius(shape)), **style}
+        return _element("rect", x=shape.x, y=shape.y, width=shape.width, height=shape.height, rx=calc_radius(shape), **style)
     if isinstance(shape, Line):
-        return {"tag": "polyline", "at": _round(*(part for point in shape.points for part in point)), **style, "fill": "none"}
-    corners = calc_symbol(shape)
-    if not corners:
-        return {"tag": "circle", "at": _round(shape.x, shape.y, shape.size / 2), **style}
-    return {"tag": "polygon", "at": _round(*(part for point in corners for part in point)), **style}
+        return _element("path", d=_trace(shape.points), **(style | {"fill": "none"}))
+    if corners := calc_symbol(shape):
+        return _element("path", d=_trace(corners) + "Z", **style)
+    return _element("circle", cx=shape.x, cy=shape.y, r=shape.size / 2, **style)
 
 
 def _make_text(text: Text, measure: Measure) -> dict:
     drawable = "".join(each if each.isprintable() else " " for each in text.text)
-    return {
-        "tag": "text",
-        "at": _round(text.x, text.y),
-        "text": drawable,
-        "length": round(measure(drawable, text.size, bold=text.bold, mono=text.mono), 1),
-        "size": text.size,
-        "anchor": text.anchor,
-        "bold": text.bold,
-        "mono": text.mono,
-        "fill": calc_text_colour(text),
-    }
+    # a browser without the font of the layout may have wider letters: they are squeezed into the room there is
+    length = {"textLength": measure(drawable, text.size, bold=text.bold, mono=text.mono), "lengthAdjust": "spacingAndGlyphs"}
+    style = {"font-weight": "bold" if text.bold else "normal", "text-anchor": text.anchor, "fill": calc_text_colour(text)}
+    if text.mono:
+        style["font-family"] = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
+    place = {"transform": f"translate({text.x:.1f} {text.y:.1f})", "font-size": text.size}
+    return _element("text", **place, **style, **(length if drawable.strip() else {})) | {"text": drawable}
 
 
-def _round(*numbers: float) -> list[float]:
-    return [round(number, 1) for number in numbers]
+def _element(tag: str, **attributes: str | float) -> dict:
+    return {"tag": tag, "attributes": {name: round(value, 1) if isinstance(value, float) else value for name, value in attributes.items()}}
+
+
+def _trace(points: Iterable[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+
+def calc_box(shapes: Sequence[Shape], measure: Measure) -> list[float]:
+    """Where an object is (x, y, width, height): its largest box, or all that is drawn of it but its wires, if there is more."""
+    boxes = [shape for shape in shapes if isinstance(shape, Box)]
+    small = [shape for shape in shapes if not isinstance(shape, Line)]
+    meant = [max(boxes, key=lambda box: box.width * box.height)] if boxes else small or shapes
+    corners = [corner for shape in meant for corner in _calc_corners(shape, measure)]
+    (left, right), (top, bottom) = ((min(numbers), max(numbers)) for numbers in zip(*corners, strict=True))
+    return [round(number, 1) for number in (left, top, right - left, bottom - top)]
+
+
+def _calc_corners(shape: Shape, measure: Measure) -> Sequence[tuple[float, float]]:
+    if isinstance(shape, Line):
+        return shape.points
+    if isinstance(shape, Box):
+        return (shape.x, shape.y), (shape.x + shape.width, shape.y + shape.height)
+    if isinstance(shape, Mark):
+        return tuple((shape.x + half, shape.y + half) for half in (-shape.size / 2, shape.size / 2))
+    length = measure(shape.text, shape.size, bold=shape.bold, mono=shape.mono)
+    left = shape.x - length * {"start": 0, "middle": 0.5, "end": 1}[shape.anchor]
+    return (left, shape.y - shape.size), (left + length, shape.y + shape.size * 0.3)
 
 
 def calc_networks(topology: Topology, shapes: Iterable[Shape]) -> dict[str, set[str]]:
@@ -122,7 +151,7 @@ def calc_networks(topology: Topology, shapes: Iterable[Shape]) -> dict[str, set[
         if interface.peer and str(end) in found:  # the other end of a wire
             found.setdefault(str(interface.peer), set()).update(found[str(end)])
     for node in topology.nodes:
-        for container in node.containers:  # one that shares another's stack
+        for container in node.containers:  # one that shares another's network namespace
             names = found.get(f"{node.name}/{container.sandbox.namespace}", set()) if container.sandbox else set()
             joined = {point.network for point in container.endpoints}
             if names or joined:
@@ -139,9 +168,29 @@ def calc_summary(topology: Topology) -> str:
         elif node.engine:
             running = sum(container.state == "running" for container in node.containers)
             made = sum(each.driver not in ("host", "null") for each in node.networks)
-            words.append(f"{plain(node.name)}: {_count(running, 'container')} running, {_count(made, 'network')}")
+            networks = f"{made} network" + ("" if made == 1 else "s")
+            words.append(f"{plain(node.name)}: {running} container{'' if running == 1 else 's'} running, {networks}")
     return "; ".join(words) or "nothing here"
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")
+def calc_step(step: Step) -> dict:
+    """A step of a packet: its words, the way to it, and the packet there with its number, or crossed out. Fit for JSON."""
+    x, y, dropped = step.x, step.y, step.kind == "dropped"
+    colour = DROPPED if dropped else BACK if step.reply else WAY
+    line = {"fill": "none", "stroke": colour, "stroke-linejoin": "round", "stroke-linecap": "round"}
+    way = _element("path", d=_trace(step.points), **line, **({"stroke-dasharray": "7 5"} if step.kind == "tunnel" else {}))
+    if dropped:
+        cross = f"M{x - 3.5} {y - 3.5}l7 7m0 -7l-7 7"
+        mark = _element("path", d=cross, stroke="#ffffff", fill="none", **{"stroke-width": 2.2})
+    else:
+        text = {"text-anchor": "middle", "font-size": 9, "font-weight": "bold", "fill": "#ffffff"}
+        mark = _element("text", transform=f"translate({x} {y + 3.2})", **text) | {"text": str(step.number)}
+    packet = _element("circle", cx=x, cy=y, r=9, fill=colour, stroke="#ffffff", **{"stroke-width": 1.5})
+    return {
+        "title": step.title,
+        "detail": step.detail,
+        "dropped": dropped,
+        "colour": colour,
+        "way": [way | {"key": f"way {step.number}"}] if len(step.points) > 1 else [],
+        "packet": [packet | {"key": "packet"}, mark | {"key": mark["tag"], "name": "nk-mark"}],
+    }

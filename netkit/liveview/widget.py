@@ -1,51 +1,71 @@
-"""The widgets: what a page is told, and what a notebook without a kernel keeps of it."""
+"""``netkit.live()``: the network as it changes, or a packet's way through it, as widgets and as what is left without a kernel."""
 
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import anywidget
+import IPython
+import ipywidgets
 import traitlets
 
 from netkit.figure.draw import make_bundle
 from netkit.figure.fonts import measure
 from netkit.figure.layout import calc_layout
-from netkit.figure.picture import Picture
+from netkit.laboratory.current import current_lab
 from netkit.laboratory.lab import Lab
 from netkit.liveview.follow import Follower
-from netkit.liveview.scene import calc_scene
+from netkit.liveview.scene import calc_scene, calc_step
 from netkit.network.capture import capture
 from netkit.network.model import Topology
 
 if TYPE_CHECKING:
-    from netkit.tracing.steps import Step
+    from netkit.tracing.view import Trace
 
 HERE = pathlib.Path(__file__).parent
 VIEW = "application/vnd.jupyter.widget-view+json"
 NEWS = 12  # lines that are told at once
+PACE = 1400  # ms per step while playing
+
+_of_cells: weakref.WeakValueDictionary[str, LiveView] = weakref.WeakValueDictionary()
+
+
+def live(trace: Trace | None = None, *, show: Sequence[str] = ("addresses",), lab: Lab | None = None) -> LiveView | Player:
+    """The lab's network as a picture that follows every change; with a ``trace``, that packet's way step by step.
+
+    ``show`` is what is drawn, as for :meth:`netkit.network.model.Topology.draw`; ``lab`` another lab than the one this process
+    lives in. The view follows changes from anywhere (a cell, also while it runs, a terminal, another
+    node, a swarm) until it is closed, its cell runs again, or the kernel ends. As a notebook's output it is text and image
+    beside the widget.
+
+    Raises LabError outside of a lab, NetkitError for a word in ``show`` that there is not.
+    """
+    if trace is not None:
+        return Player(trace)
+    lab = lab or current_lab()
+    view = LiveView(lab, capture(lab=lab), (show,) if isinstance(show, str) else tuple(show))
+    kernel = getattr(IPython.get_ipython(), "kernel", None)
+    metadata = (kernel.get_parent() or {}).get("metadata") if kernel else None
+    if cell := (metadata or {}).get("cellId"):  # the notebook's cell that runs now, as its front end calls it
+        if previous := _of_cells.get(cell):
+            previous.close()
+        _of_cells[cell] = view
+    return view
 
 
 class Page(anywidget.AnyWidget):
-    """A widget with a picture; elsewhere than in a live notebook it is the same as text and image."""
+    """A widget with a picture."""
 
     _esm = HERE / "live.js"
     _css = HERE / "live.css"
     picture = traitlets.Dict().tag(sync=True)
 
-    def _make_bundle(self) -> tuple[dict, dict]:
-        raise NotImplementedError
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
-        """For notebooks: the widget, and a stable text and an image for whoever has no kernel."""
-        data, metadata = self._make_bundle()
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
-        return data | {VIEW: view}, metadata
-
 
 class LiveView(Page):
-    """The network of a lab as it changes: see :func:`netkit.liveview.show.live`.
+    """The network of a lab as it changes: see :func:`live`.
 
     ``topology`` is the network as last seen. :meth:`stop` leaves the last picture, :meth:`close` ends everything; so
     do the kernel's end, and the cell that made it when it runs again.
@@ -56,29 +76,27 @@ class LiveView(Page):
 
     def __init__(self, lab: Lab, first: Topology, show: Sequence[str]) -> None:
         self._lab, self._show, self.topology = lab, show, first
-        self._number = 0
         super().__init__(picture=self._draw(first))
         self.follower = Follower(lab, first, self)
 
     def __repr__(self) -> str:
         return "<LiveView>"
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
+        return _add_view(self, *make_bundle(self.topology.text(), self.topology.draw(show=self._show)))
+
     def show(self, topology: Topology) -> None:
         """Show another capture. Called in the follower's thread."""
         self.topology = topology
-        picture = self._draw(topology)
-        if picture != self.picture:
-            self.picture = picture
+        self.picture = self._draw(topology)  # sent if it is another one
 
     def tell(self, before: Topology, after: Topology) -> None:
         """Say what is different between two captures. Called in the follower's thread."""
-        diff = before.diff(after)
-        text = diff.text()
-        if text != "nothing changed":
-            self._number += 1
-            lines = text.split("\n")
+        lines = before.diff(after).text().split("\n")
+        if lines != ["nothing changed"]:
             shown = lines if len(lines) <= NEWS else [*lines[: NEWS - 1], f"… {len(lines) - NEWS + 1} more lines"]
-            self.news = {"number": self._number, "lines": shown, "count": sum(not change.told_with for change in diff.changes)}
+            count = sum(not line.startswith(" ") for line in lines)
+            self.news = {"number": self.news.get("number", 0) + 1, "lines": shown, "count": count}
 
     def end(self, why: str) -> None:
         """Say why the picture does not follow any longer."""
@@ -93,42 +111,41 @@ class LiveView(Page):
 
     def close(self) -> None:
         """End the view and what it shows, its thread and its watchers; nothing is left of them. May be repeated."""
-        follower = getattr(self, "follower", None)
-        if follower:
+        if follower := getattr(self, "follower", None):
             follower.close()
         super().close()
 
     def _draw(self, topology: Topology) -> dict:
         return calc_scene(topology, calc_layout(topology, show=self._show, measure=measure), measure)
 
-    def _make_bundle(self) -> tuple[dict, dict]:
-        return make_bundle(self.topology.text(), self.topology.draw(show=self._show))
-
 
 class StepsView(Page):
-    """A packet's way over a picture, step by step: see :func:`netkit.liveview.show.live`."""
+    """A packet's steps over a picture, and in words below it; ``value`` is the one that is shown, from 1."""
 
     steps = traitlets.List().tag(sync=True)
+    value = traitlets.Int(1).tag(sync=True)
 
-    def __init__(self, topology: Topology, picture: Picture, steps: Sequence[Step], still: Callable[[], tuple[dict, dict]]) -> None:
-        self._still = still
-        super().__init__(picture=calc_scene(topology, picture, measure), steps=[_encode_step(step) for step in steps])
+
+class Player(ipywidgets.VBox):
+    """A packet's way over a picture, step by step: see :func:`live`. Needs no kernel while it plays."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        picture = calc_layout(trace.topology, measure=measure)
+        steps = [calc_step(step) for step in trace.steps(picture)]
+        view = StepsView(picture=calc_scene(trace.topology, picture, measure), steps=steps)
+        play = ipywidgets.Play(min=1, max=max(1, len(steps)), interval=PACE, show_repeat=False)
+        slider = ipywidgets.IntSlider(min=1, max=play.max, description="Step", layout={"width": "100%"})
+        self._links = [ipywidgets.jslink((each, "value"), (slider, "value")) for each in (play, view)]
+        super().__init__([ipywidgets.HBox([play, slider]), view])
 
     def __repr__(self) -> str:
-        return "<StepsView>"
+        return "<Player>"
 
-    def _make_bundle(self) -> tuple[dict, dict]:
-        return self._still()
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
+        return _add_view(self, *self._trace._repr_mimebundle_())
 
 
-def _encode_step(step: Step) -> dict:
-    return {
-        "number": step.number,
-        "title": step.title,
-        "detail": step.detail,
-        "x": step.x,
-        "y": step.y,
-        "points": [list(point) for point in step.points],
-        "kind": step.kind,
-        "reply": step.reply,
-    }
+def _add_view(widget: ipywidgets.Widget, data: dict, metadata: dict) -> tuple[dict, dict]:
+    """For notebooks: the widget beside a stable text and an image, for whoever has no kernel."""
+    return data | {VIEW: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}, metadata
