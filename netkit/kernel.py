@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import sys
 
-from netkit.search_path import put_workplace_last
+from netkit import put_workplace_last
 
 if __name__ == "__main__":
     put_workplace_last()  # what is imported from here on is no file of a learner's
@@ -34,10 +34,9 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from netkit.errors import LabError, NetkitError, said_at_the_end
-from netkit.laboratory.current import INVENTORY
 from netkit.laboratory.inside import syscalls as sc
 from netkit.laboratory.lab import Lab, Opening, begin_lab
-from netkit.laboratory.spec import Wishes, check_count, lab_environment
+from netkit.laboratory.spec import INVENTORY, Wishes, check_count, lab_environment
 from netkit.places import spare_settings
 
 NODE = "node1"

@@ -6,8 +6,8 @@ import ipaddress
 import os
 import sys
 
+from netkit import put_workplace_last
 from netkit.errors import NetkitError
-from netkit.search_path import put_workplace_last
 
 FIRST = "00-start-here.ipynb"
 LOOPBACK = "127.0.0.1"

@@ -8,7 +8,6 @@ of a lab ever exists on the machine itself.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import os
 import select
@@ -20,106 +19,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from netkit.errors import LabError
-from netkit.laboratory import identity, remote, seed, spec
+from netkit.laboratory import identity, seed, spec
 from netkit.laboratory.engine import SYSTEM_PATH, find_engine
+from netkit.laboratory.host import Node
 from netkit.laboratory.inside import limits, wire
 from netkit.laboratory.inside.mounts import SHARED, is_inside
 
 BOOT = f"import sys; sys.path.insert(0, {spec.ROOT!r}); from netkit.laboratory.inside.boot import main; main()"
 PATIENCE = 90.0  # seconds for a lab to open; an engine that is silent for 60 s has failed by then
-
-
-class Node:
-    """A host of a lab: a node with its own Docker engine, or ``outside``, which has none.
-
-    Attributes: ``name``; ``address`` on the LAN.
-    """
-
-    _shell_settings = ("TERM", "COLORTERM")  # of the caller's terminal; the locale is the host's own
-
-    def __init__(self, lab: Lab, name: str, address: str) -> None:
-        self.lab, self.name = lab, name
-        self.address = ipaddress.ip_address(address)
-        self._client: object | None = None
-
-    def __repr__(self) -> str:
-        return f"<{self.name} {self.address}>"
-
-    @property
-    def agent(self) -> str:
-        """The path of the socket through which commands are run here (see :mod:`netkit.laboratory.remote`)."""
-        return f"{self.lab.shared}/{self.name}/agent.sock"
-
-    @property
-    def transport(self) -> remote.Transport:
-        """The way commands get here."""
-        return remote.Agent(self.name, self.agent)
-
-    @property
-    def docker_host(self) -> str:
-        """The URL of this node's engine: a socket that leads to no other engine."""
-        return f"unix://{self.lab.shared}/{self.name}/docker.sock"
-
-    def run(
-        self,
-        command: remote.Command,
-        *,
-        check: bool = True,
-        input: str | None = None,
-        env: dict[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> remote.Result:
-        """Run a command here and return what it wrote.
-
-        ``command`` is a line for bash, or a sequence of words; ``env`` adds variables, ``timeout``
-        is in seconds without output. Raises CommandError for a status other than 0 unless ``check``
-        is false, LabError if the node is down, TimeoutError.
-        """
-        self.lab.ensure(self.name)
-        return remote.run(self.transport, command, input=input, cwd=os.getcwd(), env=env or {}, check=check, timeout=timeout)
-
-    def stream(self, command: remote.Command, on_stdout: Callable[[bytes], object], on_stderr: Callable[[bytes], object]) -> int:
-        """Run a command here, handing on its output as it comes; returns its exit status."""
-        self.lab.ensure(self.name)
-        with open(os.devnull, "rb") as nothing:
-            return remote.stream(self.transport, command, nothing.fileno(), on_stdout, on_stderr, os.getcwd(), {})
-
-    def call(self, command: remote.Command) -> int:
-        """Run a command here on the caller's own standard streams; returns its exit status."""
-        self.lab.ensure(self.name)
-        return remote.call(self.transport, command, os.getcwd(), {})
-
-    def shell(self, command: remote.Command = ("bash", "--login"), cwd: str | None = None) -> int:
-        """A terminal here, relayed to the caller's own; returns the exit status."""
-        from netkit.laboratory.terminal import open_shell  # termios and friends: only for shells
-
-        self.lab.ensure(self.name)
-        env = {name: os.environ[name] for name in self._shell_settings if name in os.environ}
-        return open_shell(self.transport, command, cwd or os.getcwd(), env)
-
-    @property
-    def docker(self):
-        """A ``docker.DockerClient`` of this node's engine, and of no other.
-
-        The address is always given: ``docker.from_env()`` would follow the caller's contexts.
-        """
-        if self.name == spec.OUTSIDE:
-            raise LabError("outside is no Docker node: it has no engine")
-        self.lab.ensure(self.name)
-        if self._client is None:
-            import docker  # 0.2 s, and only for those who use it
-
-            self._client = docker.DockerClient(base_url=self.docker_host, version="auto", use_ssh_client=False)
-        return self._client
-
-    @property
-    def pid(self) -> int:
-        """The host's first process, as numbered where the caller is; raises LabError if it is down."""
-        try:
-            with wire.connect(self.agent) as sock:
-                return wire.peer_pid(sock)
-        except OSError:
-            raise LabError(f"{self.name} is down") from None
 
 
 class Lab:
@@ -384,19 +291,16 @@ def begin_lab(wishes: spec.Wishes, *, mode: str | None = None, engine: str | Non
     spec.check_workplace()
     limits.sweep_cgroups()
     programs = find_engine(engine)
-    _require_programs()
-    chosen = identity.choose_mode(mode)
-    who = identity.read_identity(chosen)
-    stock = seed.ensure_seed(programs, chosen, engine) if with_images else seed.EMPTY
-    specification = spec.build_spec(wishes, chosen, programs, stock.path, stock.version)
-    return Opening(specification, who)
-
-
-def _require_programs() -> None:
-    """The programs no lab can do without, beside the engine; raises LabError with their packages."""
     for program, package in (("ip", "iproute2"), ("iptables", "iptables")):
         if not shutil.which(program, path=SYSTEM_PATH):
             raise LabError(f"{program} is missing: `apt-get install {package}`")
+    who = identity.read_identity(identity.choose_mode(mode))
+
+    def open_maker(archive: str) -> OpenLab:
+        return begin_lab(spec.Wishes(1, 1, (archive,)), mode=who.mode, engine=engine, with_images=False).wait_ready()
+
+    stock = seed.ensure_seed(programs, open_maker) if with_images else seed.EMPTY
+    return Opening(spec.build_spec(wishes, who.mode, programs, stock.path, stock.version), who)
 
 
 def open_lab(

@@ -19,6 +19,8 @@ from netkit.laboratory.inside import covers, limits
 from netkit.laboratory.inside.engine import PID, RUNC, STATE, STOPPED
 from netkit.laboratory.inside.mounts import BIN, WORKPLACES
 
+INVENTORY = "NETKIT_MACHINES"  # names an inventory file: labs are made of those real machines
+MACHINES_LAB = "NETKIT_MACHINES_LAB"  # set for what runs in such a lab: its private directory
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # what the package lies in
 LAN = ipaddress.ip_network("192.168.59.0/24")
 OUTSIDE = "outside"

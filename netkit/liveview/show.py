@@ -7,8 +7,8 @@ import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from netkit.laboratory.current import current_lab
 from netkit.laboratory.lab import Lab
+from netkit.labs import current_lab
 from netkit.network.capture import capture
 
 if TYPE_CHECKING:

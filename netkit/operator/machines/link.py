@@ -12,8 +12,8 @@ import sysconfig
 import time
 
 from netkit.errors import LabError
-from netkit.laboratory.current import MACHINES_LAB
 from netkit.laboratory.engine import SYSTEM_PATH
+from netkit.laboratory.spec import MACHINES_LAB
 from netkit.operator.machines.inventory import Machine
 from netkit.operator.machines.payload import OLDEST
 from netkit.operator.machines.ssh import Route, build_options, popen
