@@ -2,7 +2,7 @@
 
 A seed is made by opening a small lab, loading the images into its engine, stopping the engine and
 keeping what it stored. It is cached per user, for each engine and each state of the programs the
-images are made of; :mod:`netkit.laboratory.inside.store` lays it under a node's engine.
+images are made of; :func:`netkit.laboratory.inside.engine.lay_seed` lays it under a node's engine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from netkit.errors import EngineError, LabError
 from netkit.laboratory import images
 from netkit.laboratory.engine import Engine
-from netkit.laboratory.inside.store import copy_tree
+from netkit.laboratory.inside.engine import copy_tree
 from netkit.laboratory.spec import ENGINE_SERVICE
 from netkit.places import cache_dir
 

@@ -13,6 +13,7 @@ ssh session would.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -83,40 +84,26 @@ class Loop:
     def run(self) -> None:
         """Serve until :attr:`running` is cleared."""
         while self.running:
-            for key, _ in self._selector.select(self._patience()):
+            soonest = min((when for when, _ in self._timers), default=None)
+            for key, _ in self._selector.select(None if soonest is None else max(0.0, soonest - time.monotonic())):
                 if key.fileobj in self._selector.get_map():
                     key.data()
             self._reap()
-            self._run_timers()
+            due = [timer for timer in self._timers if timer[0] <= time.monotonic()]
+            self._timers = [timer for timer in self._timers if timer not in due]
+            for _, callback in due:
+                callback()
 
     def _wake(self, numbers: bytes) -> None:
         for number in set(numbers) & self._signals.keys():
             self._signals[number]()
 
-    def _patience(self) -> float | None:
-        if not self._timers:
-            return None
-        return max(0.0, min(when for when, _ in self._timers) - time.monotonic())
-
-    def _run_timers(self) -> None:
-        now = time.monotonic()
-        due = [callback for when, callback in self._timers if when <= now]
-        self._timers = [timer for timer in self._timers if timer[0] > now]
-        for callback in due:
-            callback()
-
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            code = os.waitstatus_to_exitcode(status)
-            callback = self._children.pop(pid, None)
-            if callback:
-                callback(code if code >= 0 else 128 - code)
+        with contextlib.suppress(ChildProcessError):  # there is none any more
+            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                pid, code = ended[0], os.waitstatus_to_exitcode(ended[1])
+                if callback := self._children.pop(pid, None):
+                    callback(code if code >= 0 else 128 - code)
 
 
 class Agent:
@@ -168,11 +155,8 @@ class Agent:
         self._drop(connection)
         _signal_group(pid, signal.SIGHUP)
         _signal_group(pid, signal.SIGCONT)
-        self._loop.later(HANGUP_PATIENCE, lambda: self._kill(pid))
-
-    def _kill(self, pid: int) -> None:
-        if self._loop.waits_for(pid):  # else the number may be another's by now
-            _signal_group(pid, signal.SIGKILL)
+        # once it has ended the number may be another's
+        self._loop.later(HANGUP_PATIENCE, lambda: self._loop.waits_for(pid) and _signal_group(pid, signal.SIGKILL))
 
     def _end(self, connection: socket.socket, pid: int, status: int) -> None:
         if connection.fileno() >= 0:
@@ -226,7 +210,5 @@ def _become(argv: list[str], cwd: str | None, environment: dict[str, str], fds: 
 
 
 def _signal_group(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass

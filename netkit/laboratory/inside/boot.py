@@ -43,7 +43,8 @@ def main() -> None:
         return
     spec = received[0]
     sc.adopt_orphans()
-    cgroup = _bound_processes(spec)
+    # the holder makes the group itself, so that there is no moment at which nobody would remove it
+    cgroup = limits.bound_processes(spec["public"]["id"], spec["max_processes"])
     try:
         entrance = os.fork()
         if entrance == 0:
@@ -55,24 +56,11 @@ def main() -> None:
             limits.remove_cgroup(spec["public"]["id"])
 
 
-def _bound_processes(spec: dict) -> str | None:
-    """Bound the lab's processes; returns the control group made for that, if any.
-
-    The holder makes the group itself, so that there is no moment at which nobody would remove it.
-    """
-    if os.geteuid() != 0:
-        limits.limit_processes(spec["max_processes"])
-        return None
-    return limits.make_cgroup(spec["public"]["id"], spec["max_processes"])
-
-
 def _hold(entrance: int, opener: int) -> None:
     """Wait for the lab's end or the opener's; with the latter, end the lab, and see that it is gone."""
     select.select([os.pidfd_open(entrance), opener], [], [])
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(entrance, signal.SIGKILL)  # PID 1, its child, is then killed by the kernel
-    except ProcessLookupError:
-        pass
     with contextlib.suppress(ChildProcessError):
         while True:
             os.waitpid(-1, 0)  # the entrance, and PID 1, which this process has inherited
@@ -85,8 +73,7 @@ def _be_entrance(control: socket.socket, spec: dict, cgroup: str | None) -> None
         sc.die_with_parent()
         if cgroup:
             limits.join_cgroup(cgroup)
-        pid = _enter(control, spec)
-        os.waitpid(pid, 0)
+        os.waitpid(_enter(control, spec), 0)
     except BaseException as error:
         _report(control, error)
     finally:
@@ -130,7 +117,10 @@ def _enter(control: socket.socket, spec: dict) -> int:
 
 def _unshare_nested(flags: int) -> None:
     """Enter a user namespace inside the present one, with the same identities in both."""
-    maps = {name: _identity(f"/proc/self/{name}") for name in ("uid_map", "gid_map")}
+    maps = {}
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/self/{name}", encoding="ascii") as file:
+            maps[name] = "".join(f"{inside} {inside} {count}\n" for inside, _, count in map(str.split, file))
     me = os.getpid()
     go_read, go_write = os.pipe2(os.O_CLOEXEC)
     mapper = os.fork()
@@ -152,20 +142,13 @@ def _unshare_nested(flags: int) -> None:
         raise wire.Trouble("the inner user namespace could not be given its identities")
 
 
-def _identity(path: str) -> str:
-    """An identity map with the ranges that a map file names: inside = inside."""
-    with open(path, encoding="ascii") as file:
-        ranges = [line.split() for line in file]
-    return "".join(f"{inside} {inside} {count}\n" for inside, _, count in ranges)
-
-
 def _first_process(control: socket.socket, spec: dict) -> None:
     """In the lab's PID 1: serve until the end, and never return into the entrance's code."""
     try:
         sc.die_with_parent()
-        from netkit.laboratory.inside.first import serve  # only PID 1 needs it
+        from netkit.laboratory.inside.first import First  # only PID 1 needs it
 
-        serve(control, spec)
+        First(control, spec).run()
     except BaseException as error:
         _report(control, error)
     finally:
