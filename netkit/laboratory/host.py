@@ -1,23 +1,21 @@
-"""A host of a lab as its users see it, and a terminal there, relayed to the caller's own as ssh does it."""
+"""A lab and its hosts as their users see them.
+
+A :class:`Lab` is reached through its shared directory. Inside the lab that is /run/netkit; from the
+machine, it is the same directory seen through /proc/PID/root of the lab's first process, so no file
+of a lab ever exists on the machine itself.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
+import json
 import os
-import select
-import signal
-import termios
-import tty
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from netkit.errors import LabError
 from netkit.laboratory import remote, spec
 from netkit.laboratory.inside import wire
-
-if TYPE_CHECKING:
-    from netkit.laboratory.lab import Lab
+from netkit.laboratory.inside.mounts import SHARED
 
 
 class Node:
@@ -84,7 +82,7 @@ class Node:
         """A terminal here, relayed to the caller's own; returns the exit status."""
         self.lab.ensure(self.name)
         env = {name: os.environ[name] for name in self._shell_settings if name in os.environ}
-        return open_shell(self.transport, command, cwd or os.getcwd(), env)
+        return remote.open_shell(self.transport, command, cwd or os.getcwd(), env)
 
     @property
     def docker(self):
@@ -111,56 +109,89 @@ class Node:
             raise LabError(f"{self.name} is down") from None
 
 
-def open_shell(at: remote.Transport, command: remote.Command, cwd: str, env: dict[str, str]) -> int:
-    """Run an interactive command on a terminal of its own until it ends; returns its exit status.
+class Lab:
+    """A lab that is open, seen from the machine or from inside.
 
-    Needs a terminal as standard input; raises LabError if the host does not answer.
+    ``lab["node2"]`` is a host; iterating yields the nodes, without ``outside``.
     """
-    running, master = at.start(command, None, cwd, env)
-    assert master is not None  # asked for by passing no descriptors
-    _copy_size(master)
-    resized = signal.signal(signal.SIGWINCH, lambda *_: _copy_size(master))
-    before = termios.tcgetattr(0)
-    try:
-        tty.setraw(0)
-        _relay(master, running.fileno())
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
-        signal.signal(signal.SIGWINCH, resized)
-        os.close(master)
-    return running.wait()
 
+    _make_host = Node
 
-def _copy_size(master: int) -> None:
-    """Give the far terminal the near one's rows and columns."""
-    size = fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8))
-    fcntl.ioctl(master, termios.TIOCSWINSZ, size)
+    def __init__(self, root: str = "") -> None:
+        self._read(root + SHARED)
 
+    def _read(self, shared: str) -> None:
+        """Learn what the lab consists of from its shared directory; raises LabError."""
+        self.shared = shared
+        try:
+            with open(self.shared + "/lab.json", encoding="utf-8") as file:
+                self.facts: dict = json.load(file)
+        except (OSError, ValueError) as error:
+            raise LabError(f"there is no lab to be reached here ({error}): open one with `netkit run` or `netkit start`") from None
+        self._hosts = {name: self._make_host(self, name, address) for name, address in self.facts["addresses"].items()}
+        self._up: set[str] = set()
 
-def _relay(master: int, ended: int) -> None:
-    """Copy both ways until the command has ended and its last output has been read."""
-    near, over = 0, False
-    while True:
-        watched = [master] if over else [near, master, ended]
-        ready, _, _ = select.select(watched, [], [], 0 if over else None)
-        if near in ready:
-            data = os.read(near, remote.CHUNK)
-            if not data:
-                return
-            _write_all(master, data)
-        if master in ready:
-            try:
-                data = os.read(master, remote.CHUNK)
-            except OSError:  # EIO: nobody has the terminal open any more
-                return
-            if not data:
-                return
-            _write_all(1, data)
-        elif over:
+    def __repr__(self) -> str:
+        return f"<lab {self.id}: {', '.join(self.nodes)} and outside, mode {self.facts['mode']}, engine {self.facts['engine']}>"
+
+    @property
+    def id(self) -> str:
+        """Eight hexadecimal digits, made afresh for each lab."""
+        return self.facts["id"]
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of the lab's nodes, started or not."""
+        return tuple(self.facts["nodes"])
+
+    def __getitem__(self, name: str) -> Node:
+        if name not in self._hosts:
+            raise LabError(f"this lab has no host {name!r}: it has {', '.join(self._hosts)}")
+        return self._hosts[name]
+
+    def __iter__(self) -> Iterator[Node]:
+        return (self._hosts[name] for name in self.nodes)
+
+    def ensure(self, *names: str) -> None:
+        """Start those of these hosts that are not up yet, together, and wait until they answer.
+
+        Raises LabError with the host's own words if one does not come up.
+        """
+        missing = [name for name in names if name not in self._up]
+        if not missing:
             return
-        over = over or ended in ready
+        states = self._ask({"need": missing})
+        for name in missing:
+            if states[name]["state"] == "failed":
+                try:
+                    _ = self[name].pid  # a host answers, although its engine does not
+                except LabError:
+                    raise LabError(f"{name} could not start: {states[name]['why']}") from None
+        self._up |= set(missing)
 
+    def states(self) -> dict[str, str]:
+        """The state of each host.
 
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
+        idle (not started yet), starting, reachable (its engine starts), ready, stopped (its engine is, on somebody's word),
+        failed (its engine ends whenever it starts), or down (switched off).
+        """
+        told = self._ask({"states": True})
+        return {name: told.get(name, {"state": "idle"})["state"] for name in self._hosts}
+
+    def kill(self, name: str) -> None:
+        """Pull a host's plug: everything on it ends at once. Its next use starts it afresh, empty."""
+        self._ask({"kill": self[name].name})
+        self._up.discard(name)
+
+    def _ask(self, request: dict) -> dict:
+        try:
+            with wire.connect(self.shared + "/lab.sock") as sock:
+                wire.send(sock, request)
+                received = wire.receive(sock)
+        except OSError as error:
+            raise LabError(f"lab {self.id} does not answer ({error.strerror}): it has been closed") from None
+        if received is None:
+            raise LabError(f"lab {self.id} has been closed")
+        if "error" in received[0]:
+            raise LabError(f"lab {self.id}: {received[0]['error']}")
+        return received[0]["hosts"]

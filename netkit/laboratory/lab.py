@@ -1,14 +1,8 @@
-"""Labs as their users see them: open one, reach its hosts, close it.
-
-A :class:`Lab` is reached through its shared directory. Inside the lab that is /run/netkit; from the
-machine, it is the same directory seen through /proc/PID/root of the lab's first process, so no file
-of a lab ever exists on the machine itself.
-"""
+"""Open a lab, wait until it is ready, close it."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import shutil
@@ -21,102 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from netkit.errors import LabError
 from netkit.laboratory import identity, seed, spec
 from netkit.laboratory.engine import SYSTEM_PATH, find_engine
-from netkit.laboratory.host import Node
+from netkit.laboratory.host import Lab, Node
 from netkit.laboratory.inside import limits, wire
-from netkit.laboratory.inside.mounts import SHARED, is_inside
+from netkit.laboratory.inside.mounts import is_inside
+
+__all__ = ["Lab", "Node", "OpenLab", "Opening", "begin_lab", "explain", "open_lab"]
 
 BOOT = f"import sys; sys.path.insert(0, {spec.ROOT!r}); from netkit.laboratory.inside.boot import main; main()"
 PATIENCE = 90.0  # seconds for a lab to open; an engine that is silent for 60 s has failed by then
-
-
-class Lab:
-    """A lab that is open, seen from the machine or from inside.
-
-    ``lab["node2"]`` is a host; iterating yields the nodes, without ``outside``.
-    """
-
-    _make_host = Node
-
-    def __init__(self, root: str = "") -> None:
-        self._read(root + SHARED)
-
-    def _read(self, shared: str) -> None:
-        """Learn what the lab consists of from its shared directory; raises LabError."""
-        self.shared = shared
-        try:
-            with open(self.shared + "/lab.json", encoding="utf-8") as file:
-                self.facts: dict = json.load(file)
-        except (OSError, ValueError) as error:
-            raise LabError(f"there is no lab to be reached here ({error}): open one with `netkit run` or `netkit start`") from None
-        self._hosts = {name: self._make_host(self, name, address) for name, address in self.facts["addresses"].items()}
-        self._up: set[str] = set()
-
-    def __repr__(self) -> str:
-        return f"<lab {self.id}: {', '.join(self.nodes)} and outside, mode {self.facts['mode']}, engine {self.facts['engine']}>"
-
-    @property
-    def id(self) -> str:
-        """Eight hexadecimal digits, made afresh for each lab."""
-        return self.facts["id"]
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """The names of the lab's nodes, started or not."""
-        return tuple(self.facts["nodes"])
-
-    def __getitem__(self, name: str) -> Node:
-        if name not in self._hosts:
-            raise LabError(f"this lab has no host {name!r}: it has {', '.join(self._hosts)}")
-        return self._hosts[name]
-
-    def __iter__(self) -> Iterator[Node]:
-        return (self._hosts[name] for name in self.nodes)
-
-    def ensure(self, *names: str) -> None:
-        """Start those of these hosts that are not up yet, together, and wait until they answer.
-
-        Raises LabError with the host's own words if one does not come up.
-        """
-        missing = [name for name in names if name not in self._up]
-        if not missing:
-            return
-        states = self._ask({"need": missing})
-        for name in missing:
-            if states[name]["state"] == "failed" and not self._answers(name):
-                raise LabError(f"{name} could not start: {states[name]['why']}")
-        self._up |= set(missing)
-
-    def _answers(self, name: str) -> bool:
-        with contextlib.suppress(LabError):
-            return self[name].pid > 0
-        return False
-
-    def states(self) -> dict[str, str]:
-        """The state of each host.
-
-        idle (not started yet), starting, reachable (its engine starts), ready, stopped (its engine is, on somebody's word),
-        failed (its engine ends whenever it starts), or down (switched off).
-        """
-        told = self._ask({"states": True})
-        return {name: told.get(name, {"state": "idle"})["state"] for name in self._hosts}
-
-    def kill(self, name: str) -> None:
-        """Pull a host's plug: everything on it ends at once. Its next use starts it afresh, empty."""
-        self._ask({"kill": self[name].name})
-        self._up.discard(name)
-
-    def _ask(self, request: dict) -> dict:
-        try:
-            with wire.connect(self.shared + "/lab.sock") as sock:
-                wire.send(sock, request)
-                received = wire.receive(sock)
-        except OSError as error:
-            raise LabError(f"lab {self.id} does not answer ({error.strerror}): it has been closed") from None
-        if received is None:
-            raise LabError(f"lab {self.id} has been closed")
-        if "error" in received[0]:
-            raise LabError(f"lab {self.id}: {received[0]['error']}")
-        return received[0]["hosts"]
 
 
 class OpenLab(Lab):
