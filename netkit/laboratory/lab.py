@@ -19,7 +19,7 @@ from netkit.laboratory.host import Lab, Node
 from netkit.laboratory.inside import limits, wire
 from netkit.laboratory.inside.mounts import is_inside
 
-__all__ = ["Lab", "Node", "OpenLab", "Opening", "begin_lab", "explain", "open_lab"]
+__all__ = ["Lab", "Node", "OpenLab", "Opening", "begin_lab", "open_lab"]
 
 BOOT = f"import sys; sys.path.insert(0, {spec.ROOT!r}); from netkit.laboratory.inside.boot import main; main()"
 PATIENCE = 90.0  # seconds for a lab to open; an engine that is silent for 60 s has failed by then
