@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,15 @@ def ensure_seed(engine: Engine, open_maker: Callable[[str], OpenLab]) -> Seed:
     path = os.path.join(cache_dir(), "seeds", key)
     with contextlib.suppress(OSError):
         return _read_seed(path)
-    with _locked():
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        lock = os.open(os.path.join(cache_dir(), "lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LabError(
+            f"{cache_dir()} cannot be written ({error.strerror}): free it, or set XDG_CACHE_HOME to a place of your own"
+        ) from None
+    with open(lock) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # one maker of seeds at a time for each user
         try:
             return _read_seed(path)  # another process has just made it
         except OSError:
@@ -62,23 +70,6 @@ def ensure_seed(engine: Engine, open_maker: Callable[[str], OpenLab]) -> Seed:
 def _read_seed(path: str) -> Seed:
     with open(f"{path}/seed.json", encoding="utf-8") as file:
         return Seed(path, json.load(file)["version"])
-
-
-@contextlib.contextmanager
-def _locked() -> Iterator[None]:
-    """One maker of seeds at a time for each user."""
-    try:
-        os.makedirs(os.path.join(cache_dir(), "seeds"), mode=0o700, exist_ok=True)
-        lock = os.open(os.path.join(cache_dir(), "lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise LabError(
-            f"{cache_dir()} cannot be written ({error.strerror}): free it, or set XDG_CACHE_HOME to a place of your own"
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def _make_seed(path: str, engine: Engine, open_maker: Callable[[str], OpenLab]) -> Seed:

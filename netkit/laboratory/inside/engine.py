@@ -47,7 +47,11 @@ class Engine:
         loop.on_signal(signal.SIGUSR1, self._asked)
 
     def start(self) -> None:
-        """Start it now; its first answer is told."""
+        """Start it now, unless it runs already or is to stay down; its first answer is told."""
+        if self._pid is not None:
+            return self._look()
+        if os.path.exists(STOPPED):
+            return self._change("stopped")
         self._change("starting")
         self._answered = False
         try:
@@ -132,21 +136,12 @@ class Engine:
             self._change("failed", why)
         else:
             self._change("starting")
-            self._loop.later(RESTART_AFTER, self._start_again)
-
-    def _start_again(self) -> None:
-        if os.path.exists(STOPPED):  # since a moment
-            self._change("stopped")
-        elif self._pid is None:
-            self.start()
+            self._loop.later(RESTART_AFTER, self.start)
 
     def _asked(self) -> None:
         """Somebody wants the engine to run: start it if it does not, and forget how often it has ended."""
         self._ends.clear()
-        if self._pid is None:
-            self.start()
-        else:
-            self._look()
+        self.start()
 
 
 def _last_words(since: int) -> str:

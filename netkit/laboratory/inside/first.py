@@ -80,7 +80,7 @@ class First:
             if pid == 0:
                 for sock in (self._control, self._listener, *(connection for connection, _ in self._waiting)):
                     sock.close()  # a host must not be able to speak for the lab
-                host.serve(name, host_spec, status, cable)
+                host.Host(name, host_spec, status, cable).serve()
             os.write(pid_write, str(pid).encode())
         except BaseException as error:
             os.write(status, json.dumps({"state": "failed", "why": wire.describe(error)}).encode() + b"\n")

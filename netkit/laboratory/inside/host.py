@@ -19,21 +19,6 @@ HTTP = 80
 LONGEST = 1 << 16  # bytes of a request, before it is dropped
 
 
-def serve(name: str, spec: dict, status: int, cable: int) -> None:
-    """Be the host ``name`` until killed; never returns."""
-    try:
-        Host(name, spec, status, cable).run()
-    except BaseException as error:
-        _tell(status, {"state": "failed", "why": wire.describe(error)})
-    finally:
-        os._exit(1)
-
-
-def _tell(status: int, state: dict) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the lab is ending
-        os.write(status, json.dumps(state).encode() + b"\n")
-
-
 class Host:
     """One host of the lab, seen from its own first process."""
 
@@ -45,7 +30,17 @@ class Host:
         self._reachable = False
         self._state = {"state": "reachable"}
 
-    def run(self) -> None:
+    def serve(self) -> None:
+        """Be the host until killed; never returns."""
+        try:
+            self._run()
+        except BaseException as error:
+            self._reachable, self._state = True, {"state": "failed", "why": wire.describe(error)}
+            self._tell_state()
+        finally:
+            os._exit(1)
+
+    def _run(self) -> None:
         sc.set_process_name(f"netkit-{self._name}"[:15])
         mounts.build_root(self._name, self._spec["files"], self._spec["keep"], self._spec["size"])
         lan.reset_settings()
@@ -92,7 +87,8 @@ class Host:
 
     def _tell_state(self) -> None:
         if self._reachable:
-            _tell(self._status, self._state)
+            with contextlib.suppress(BrokenPipeError):  # the lab is ending
+                os.write(self._status, json.dumps(self._state).encode() + b"\n")
 
 
 class WebServer:
