@@ -7,6 +7,7 @@ reached by ssh (:mod:`netkit.operator.machines.ssh`).
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
@@ -183,22 +184,17 @@ def stream(
 
     An interruption (KeyboardInterrupt), or ``timeout`` seconds without a byte, hang up on it.
     """
-    out_read, out_write = os.pipe2(os.O_CLOEXEC)
-    err_read, err_write = os.pipe2(os.O_CLOEXEC)
-    running = None
-    try:
+    with contextlib.ExitStack() as ending, contextlib.ExitStack() as reading, contextlib.ExitStack() as writing:
+        pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
+        for read, write in pipes:
+            reading.callback(os.close, read)
+            writing.callback(os.close, write)
+        (out_read, out_write), (err_read, err_write) = pipes
         running, _ = at.start(command, (stdin, out_write, err_write), cwd, env)
-        os.close(out_write)
-        os.close(err_write)
-        out_write = err_write = -1
+        ending.callback(running.close)  # after what it writes to is closed
+        writing.close()
         _pump({out_read: on_stdout, err_read: on_stderr}, running, timeout)
         return running.wait()
-    finally:
-        for fd in (out_read, err_read, out_write, err_write):
-            if fd >= 0:
-                os.close(fd)
-        if running:
-            running.close()
 
 
 def _pump(sinks: dict[int, Callable[[bytes], object]], running: Running, timeout: float | None) -> None:

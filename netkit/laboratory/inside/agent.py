@@ -132,17 +132,22 @@ class Agent:
         if received is None:
             return self._drop(connection)
         request, fds = received
+        files, answered = fds.copy(), ()
         try:
-            pid, master = self._start(request, fds)
+            if request.get("tty"):
+                master, slave = pty.openpty()
+                fds += (master, slave)
+                files, answered = [slave] * 3, (master,)
+            elif len(files) != 3:
+                raise wire.Trouble("a command without a terminal needs three file descriptors")
+            pid = self._start(request, files)
+            wire.tell(connection, {"pid": pid}, answered)
         except (OSError, KeyError, TypeError) as error:
             wire.tell(connection, {"error": wire.describe(error)})
             return self._drop(connection)
         finally:
             for fd in fds:
                 os.close(fd)
-        wire.tell(connection, {"pid": pid}, () if master is None else (master,))
-        if master is not None:
-            os.close(master)
         self._loop.unwatch(connection)
         self._loop.watch(connection, lambda: self._continue(connection, pid))
         self._loop.on_exit(pid, lambda status: self._end(connection, pid, status))
@@ -163,36 +168,29 @@ class Agent:
             wire.tell(connection, {"status": status})
             self._drop(connection)
 
-    def _start(self, request: dict, fds: list[int]) -> tuple[int, int | None]:
-        """Start the requested command; returns its pid and the master side of its terminal, if any."""
+    def _start(self, request: dict, files: list[int]) -> int:
+        """Start the requested command with its three standard ``files``; returns its pid."""
         argv = [str(word) for word in request["argv"]]
-        master, slave = pty.openpty() if request.get("tty") else (None, None)
-        if master is None and len(fds) != 3:
-            raise wire.Trouble("a command without a terminal needs three file descriptors")
         environment = {**self._environment, **request.get("env", {})}
         read_error, write_error = os.pipe2(os.O_CLOEXEC)
         pid = self._loop.fork()
         if pid == 0:
-            _become(argv, request.get("cwd"), environment, fds if slave is None else [slave] * 3, slave, write_error)
+            _become(argv, request.get("cwd"), environment, files, bool(request.get("tty")), write_error)
         os.close(write_error)
-        if slave is not None:
-            os.close(slave)
         failure = os.read(read_error, 4096)  # ends at exec
         os.close(read_error)
         if failure:
-            if master is not None:
-                os.close(master)
             raise wire.Trouble(failure.decode())
-        return pid, master
+        return pid
 
 
-def _become(argv: list[str], cwd: str | None, environment: dict[str, str], fds: list[int], terminal: int | None, error: int) -> None:
+def _become(argv: list[str], cwd: str | None, environment: dict[str, str], files: list[int], terminal: bool, error: int) -> None:
     """In the forked child: turn into the command, or report why not and end."""
     try:
         os.setsid()
-        for target, fd in enumerate([os.dup(fd) for fd in fds]):
+        for target, fd in enumerate([os.dup(fd) for fd in files]):
             os.dup2(fd, target)
-        if terminal is not None:
+        if terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         try:
             os.chdir(cwd or "/")

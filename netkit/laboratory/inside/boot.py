@@ -23,6 +23,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 
 from netkit.laboratory.inside import covers, limits, mounts, wire
 from netkit.laboratory.inside import syscalls as sc
@@ -48,7 +49,8 @@ def main() -> None:
     try:
         entrance = os.fork()
         if entrance == 0:
-            _be_entrance(control, spec, cgroup)
+            with _ending(control):
+                _be_entrance(control, spec, cgroup)
         control.close()  # from here on, only the lab speaks for itself
         _hold(entrance, opener)
     finally:
@@ -66,22 +68,24 @@ def _hold(entrance: int, opener: int) -> None:
             os.waitpid(-1, 0)  # the entrance, and PID 1, which this process has inherited
 
 
-def _be_entrance(control: socket.socket, spec: dict, cgroup: str | None) -> None:
-    """In the holder's child: make the lab, wait for its end, and end. Never returns."""
+@contextlib.contextmanager
+def _ending(control: socket.socket) -> Iterator[None]:
+    """In a forked child: end with this block, never to return into the parent's code, and tell what went wrong."""
     try:
-        sc.set_process_name("netkit-entry")
-        sc.die_with_parent()
-        if cgroup:
-            limits.join_cgroup(cgroup)
-        os.waitpid(_enter(control, spec), 0)
+        yield
     except BaseException as error:
-        _report(control, error)
+        wire.tell(control, {"event": "failed", "why": wire.describe(error)})
     finally:
         os._exit(0)
 
 
-def _report(control: socket.socket, error: BaseException) -> None:
-    wire.tell(control, {"event": "failed", "why": wire.describe(error)})
+def _be_entrance(control: socket.socket, spec: dict, cgroup: str | None) -> None:
+    """In the holder's child: make the lab, and wait for its end."""
+    sc.set_process_name("netkit-entry")
+    sc.die_with_parent()
+    if cgroup:
+        limits.join_cgroup(cgroup)
+    os.waitpid(_enter(control, spec), 0)
 
 
 def _enter(control: socket.socket, spec: dict) -> int:
@@ -109,7 +113,11 @@ def _enter(control: socket.socket, spec: dict) -> int:
     sc.die_with_parent()
     pid = os.fork()
     if pid == 0:
-        _first_process(control, spec)
+        with _ending(control):
+            sc.die_with_parent()
+            from netkit.laboratory.inside.first import First  # only PID 1 needs it
+
+            First(control, spec).run()
     wire.send(control, {"event": "born", "pid": pid})
     control.close()  # from here on, only PID 1 speaks for the lab
     return pid
@@ -140,16 +148,3 @@ def _unshare_nested(flags: int) -> None:
     os.close(go_write)
     if os.waitpid(mapper, 0)[1]:
         raise wire.Trouble("the inner user namespace could not be given its identities")
-
-
-def _first_process(control: socket.socket, spec: dict) -> None:
-    """In the lab's PID 1: serve until the end, and never return into the entrance's code."""
-    try:
-        sc.die_with_parent()
-        from netkit.laboratory.inside.first import First  # only PID 1 needs it
-
-        First(control, spec).run()
-    except BaseException as error:
-        _report(control, error)
-    finally:
-        os._exit(0)
