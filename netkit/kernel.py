@@ -56,19 +56,14 @@ def main() -> None:
             status = _open_and_run(path, connection, more, client)
     except (NetkitError, OSError, ValueError) as error:
         print(f"netkit: {error}", file=sys.stderr)
-        _tell_client(["-f", path, *more], str(error))
+        try:  # every cell is to be answered with the reason, where at least that is possible
+            from netkit import kernel_app
+
+            kernel_app.run_refusal(["-f", path, *more], str(error))
+        except Exception as failure:
+            print(f"netkit: nor is there a kernel to say so in the notebook: {type(failure).__name__}: {failure}", file=sys.stderr)
         status = 1
     sys.exit(status)
-
-
-def _tell_client(arguments: Sequence[str], why: str) -> None:
-    """Answer every cell with the reason why there is no lab, where at least that is possible."""
-    try:
-        from netkit import kernel_app
-
-        kernel_app.run_refusal(arguments, why)
-    except Exception as error:
-        print(f"netkit: nor is there a kernel to say so in the notebook: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def read_arguments(words: Sequence[str]) -> tuple[str, list[str]]:
@@ -146,19 +141,14 @@ def _open_and_run(path: str, connection: dict, more: Sequence[str], client: list
         from netkit.operator.machines.kernel import serve
 
         return serve(["-f", path, *more], client)
-    opening = begin_lab(_read_wishes(path, connection))
-    from netkit import kernel_app  # ipykernel takes as long to import as the engines to start
-
-    return _run(opening, kernel_app, connection, more, client)
-
-
-def _read_wishes(path: str, connection: dict) -> Wishes:
-    """What this kernel's lab is to have; raises NetkitError for a bad number of nodes."""
     text = os.environ.get("NETKIT_NODES", str(DEFAULT_NODES))
     nodes = check_count(int(text) if text.isdecimal() else 0)
     # over ipc the client looks for the sockets' files, so their directory has to stay the same
     keep = (os.path.dirname(path),) if connection.get("transport") == "ipc" else ()
-    return Wishes(nodes, 1, keep, os.path.basename(os.environ.get("JPY_SESSION_NAME", "")))
+    opening = begin_lab(Wishes(nodes, 1, keep, os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))))
+    from netkit import kernel_app  # ipykernel takes as long to import as the engines to start
+
+    return _run(opening, kernel_app, connection, more, client)
 
 
 def _watch_client() -> list[int]:

@@ -26,7 +26,6 @@ LAN = ipaddress.ip_network("192.168.59.0/24")
 OUTSIDE = "outside"
 OUTSIDE_ADDRESS = LAN[254]
 MAX_NODES = 64
-HOST_SIZE = 1 << 30  # bytes of one host's tmpfs, at most
 # the caller's settings that would lead docker elsewhere, or a process of the lab astray
 SCRUBBED_PREFIXES = (
     *("DOCKER_", "COMPOSE_", "BUILDX_", "BUILDKIT_", "CONTAINERD_", "CONTAINER_", "PODMAN_", "TESTCONTAINERS_"),
@@ -72,7 +71,6 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
     netkit = os.path.join(sysconfig.get_path("scripts"), "netkit")
     any_host = {
         "netmask": str(LAN.netmask),
-        "size": HOST_SIZE,
         "keep": keep,
         "files": _host_files(addresses),
         "commands": {"netkit": netkit} if os.path.exists(netkit) else {},  # put first on a host's PATH

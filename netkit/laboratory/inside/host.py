@@ -42,7 +42,7 @@ class Host:
 
     def _run(self) -> None:
         sc.set_process_name(f"netkit-{self._name}"[:15])
-        mounts.build_root(self._name, self._spec["files"], self._spec["keep"], self._spec["size"])
+        mounts.build_root(self._name, self._spec["files"], self._spec["keep"])
         lan.reset_settings()
         # leave the opener's terminal and files alone from here on
         for path, flags, targets in (("/dev/null", os.O_RDWR, (0,)), ("/run/host.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND, (1, 2))):

@@ -16,6 +16,7 @@ BIN = "/run/netkit-bin"  # first on the PATH of every host
 SHARED = "/run/netkit"  # the lab's own directory, the same on every host
 PRIVATE = ("/tmp", "/dev/shm", "/run")  # empty at start
 LAYERED = ("/etc", "/var/lib")  # the machine's, with changes kept apart
+HOST_SIZE = 1 << 30  # bytes of a host's own tmpfs, at most
 WORKPLACES = (*PRIVATE, "/var/lib")  # where a kept path is the machine's own, written to for good
 
 
@@ -80,18 +81,18 @@ def replace_file(path: str, text: str) -> None:
         raise
 
 
-def build_root(hostname: str, files: dict[str, str], keep: list[str], size: int) -> None:
+def build_root(hostname: str, files: dict[str, str], keep: list[str]) -> None:
     """Give the calling process, alone in a new mount namespace, the file system of a lab's host.
 
     ``files`` (path → text) are written below /etc and /run, ``keep`` are paths that stay visible even under
-    a hidden place, ``size`` is the bound of the host's own tmpfs in bytes. Raises OSError.
+    a hidden place. Raises OSError.
     """
     make_private()
     kept = open_kept(keep)
     tmp = kept.pop("/tmp", None)
     shared = os.open(SHARED, os.O_PATH | os.O_CLOEXEC)
     store = "/run"  # any directory every machine has; it is covered by the host's own /run at the end
-    sc.mount("tmpfs", store, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, f"size={size},nr_inodes=400k,mode=755")
+    sc.mount("tmpfs", store, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, f"size={HOST_SIZE},nr_inodes=400k,mode=755")
     os.mkdir(f"{store}/run")
     for place in LAYERED:
         _layer(place, f"{store}/layers{place}", {path: text for path, text in files.items() if path.startswith(place + "/")})
