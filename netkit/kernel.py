@@ -221,7 +221,7 @@ def _enter_and_serve(lab: Lab, kernel_app, connection: dict, more: Sequence[str]
 
 
 def _serve(files: dict[str, int], cwd: str, kernel_app, connection: dict, more: Sequence[str], go: int) -> None:
-    """In node1's PID namespace: be the kernel, until the client says so."""
+    """In node1's PID namespace: join its others, and be the kernel until the client says so."""
 
     def join_network() -> None:
         sc.setns(files["net"], sc.NEWNET)
@@ -231,25 +231,20 @@ def _serve(files: dict[str, int], cwd: str, kernel_app, connection: dict, more: 
     status = 1
     try:
         with said_at_the_end(f"the kernel in {NODE}"):
-            _join(files, cwd, connection)
+            os.setsid()  # an interrupt reaches the kernel's whole process group, and nothing else
+            os.setgroups([])
+            for name, kind in (("uts", sc.NEWUTS), ("ipc", sc.NEWIPC), ("mnt", sc.NEWNS)):
+                sc.setns(files[name], kind)
+            sc.die_with_parent()
+            os.chdir(cwd)  # joining a mount namespace led to its root
+            _set_environment()
+            with open(os.open(CONNECTION_FILE, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump(connection, file)
             kernel_app.run_kernel(["-f", CONNECTION_FILE, *more], join_network, lambda: bool(os.read(go, 1)), _set_environment)
         status = 0
     finally:
         sys.stdout.flush()
         os._exit(status)
-
-
-def _join(files: dict[str, int], cwd: str, connection: dict) -> None:
-    """Join node1's namespaces but the network's, with the environment of a lab and the client's ``connection`` in a file."""
-    os.setsid()  # an interrupt reaches the kernel's whole process group, and nothing else
-    os.setgroups([])
-    for name, kind in (("uts", sc.NEWUTS), ("ipc", sc.NEWIPC), ("mnt", sc.NEWNS)):
-        sc.setns(files[name], kind)
-    sc.die_with_parent()
-    os.chdir(cwd)  # joining a mount namespace led to its root
-    _set_environment()
-    with open(os.open(CONNECTION_FILE, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(connection, file)
 
 
 def _set_environment() -> None:

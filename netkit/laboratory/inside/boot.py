@@ -50,7 +50,11 @@ def main() -> None:
         entrance = os.fork()
         if entrance == 0:
             with _ending(control):
-                _be_entrance(control, spec, cgroup)
+                sc.set_process_name("netkit-entry")
+                sc.die_with_parent()
+                if cgroup:
+                    limits.join_cgroup(cgroup)
+                os.waitpid(_enter(control, spec), 0)
         control.close()  # from here on, only the lab speaks for itself
         _hold(entrance, opener)
     finally:
@@ -77,15 +81,6 @@ def _ending(control: socket.socket) -> Iterator[None]:
         wire.tell(control, {"event": "failed", "why": wire.describe(error)})
     finally:
         os._exit(0)
-
-
-def _be_entrance(control: socket.socket, spec: dict, cgroup: str | None) -> None:
-    """In the holder's child: make the lab, and wait for its end."""
-    sc.set_process_name("netkit-entry")
-    sc.die_with_parent()
-    if cgroup:
-        limits.join_cgroup(cgroup)
-    os.waitpid(_enter(control, spec), 0)
 
 
 def _enter(control: socket.socket, spec: dict) -> int:
