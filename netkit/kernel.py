@@ -61,7 +61,8 @@ def main() -> None:
 
             kernel_app.run_refusal(["-f", path, *more], str(error))
         except Exception as failure:
-            print(f"netkit: nor is there a kernel to say so in the notebook: {type(failure).__name__}: {failure}", file=sys.stderr)
+            # sys.stderr may be the notebook's by now, and that takes open files
+            print(f"netkit: nor is there a kernel to say so in the notebook: {type(failure).__name__}: {failure}", file=sys.__stderr__)
         status = 1
     sys.exit(status)
 
