@@ -25,8 +25,8 @@ from pathlib import Path
 
 import psutil
 
-from netkit.laboratory.discover import find_labs
 from netkit.laboratory.lab import Lab
+from netkit.labs import find_labs
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 

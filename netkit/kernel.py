@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import sys
 
-from netkit.search_path import put_workplace_last
+from netkit import put_workplace_last
 
 if __name__ == "__main__":
     put_workplace_last()  # what is imported from here on is no file of a learner's
@@ -34,10 +34,9 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from netkit.errors import LabError, NetkitError, said_at_the_end
-from netkit.laboratory.current import INVENTORY
 from netkit.laboratory.inside import syscalls as sc
 from netkit.laboratory.lab import Lab, Opening, begin_lab
-from netkit.laboratory.spec import Wishes, check_count, lab_environment
+from netkit.laboratory.spec import INVENTORY, Wishes, check_count, lab_environment
 from netkit.places import spare_settings
 
 NODE = "node1"
@@ -53,23 +52,19 @@ def main() -> None:
     client = _watch_client()
     try:
         ensure_files()
-        with ports_held(json.loads(connection)):
+        with ports_held(connection):
             status = _open_and_run(path, connection, more, client)
     except (NetkitError, OSError, ValueError) as error:
         print(f"netkit: {error}", file=sys.stderr)
-        _tell_client(["-f", path, *more], str(error))
+        try:  # every cell is to be answered with the reason, where at least that is possible
+            from netkit import kernel_app
+
+            kernel_app.run_refusal(["-f", path, *more], str(error))
+        except Exception as failure:
+            # sys.stderr may be the notebook's by now, and that takes open files
+            print(f"netkit: nor is there a kernel to say so in the notebook: {type(failure).__name__}: {failure}", file=sys.__stderr__)
         status = 1
     sys.exit(status)
-
-
-def _tell_client(arguments: Sequence[str], why: str) -> None:
-    """Answer every cell with the reason why there is no lab, where at least that is possible."""
-    try:
-        from netkit import kernel_app
-
-        kernel_app.run_refusal(arguments, why)
-    except Exception as error:
-        print(f"netkit: nor is there a kernel to say so in the notebook: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def read_arguments(words: Sequence[str]) -> tuple[str, list[str]]:
@@ -92,16 +87,16 @@ def read_arguments(words: Sequence[str]) -> tuple[str, list[str]]:
     return os.path.abspath(found.connection_file), more
 
 
-def _read_connection(path: str) -> str:
-    """The text of a connection file; exits with status 2 and a sentence if it is none."""
+def _read_connection(path: str) -> dict:
+    """What a connection file says; exits with status 2 and a sentence if it is none."""
     try:
         with open(path, encoding="utf-8") as file:
-            connection = file.read()
-        if isinstance(json.loads(connection), dict):
-            return connection
-        _refuse(f"{path} is no connection file")
+            connection = json.load(file)
     except (OSError, ValueError) as error:
         _refuse(f"{path} is no connection file that can be read ({error})")
+    if not isinstance(connection, dict):
+        _refuse(f"{path} is no connection file")
+    return connection
 
 
 def _refuse(why: str) -> NoReturn:
@@ -141,25 +136,20 @@ def ports_held(connection: dict) -> Iterator[None]:
         yield
 
 
-def _open_and_run(path: str, connection: str, more: Sequence[str], client: list[int]) -> int:
+def _open_and_run(path: str, connection: dict, more: Sequence[str], client: list[int]) -> int:
     """Open what the environment asks for, and run a kernel in it, with ``more`` arguments; returns the kernel's exit status."""
     if os.environ.get(INVENTORY):
         from netkit.operator.machines_kernel import serve
 
         return serve(["-f", path, *more], client)
-    opening = begin_lab(_read_wishes(path, connection))
-    from netkit import kernel_app  # ipykernel takes as long to import as the engines to start
-
-    return _run(opening, kernel_app, connection, more, client)
-
-
-def _read_wishes(path: str, connection: str) -> Wishes:
-    """What this kernel's lab is to have; raises NetkitError for a bad number of nodes."""
     text = os.environ.get("NETKIT_NODES", str(DEFAULT_NODES))
     nodes = check_count(int(text) if text.isdecimal() else 0)
     # over ipc the client looks for the sockets' files, so their directory has to stay the same
-    keep = (os.path.dirname(path),) if json.loads(connection).get("transport") == "ipc" else ()
-    return Wishes(nodes, 1, keep, os.path.basename(os.environ.get("JPY_SESSION_NAME", "")))
+    keep = (os.path.dirname(path),) if connection.get("transport") == "ipc" else ()
+    opening = begin_lab(Wishes(nodes, 1, keep, os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))))
+    from netkit import kernel_app  # ipykernel takes as long to import as the engines to start
+
+    return _run(opening, kernel_app, connection, more, client)
 
 
 def _watch_client() -> list[int]:
@@ -173,8 +163,8 @@ def _watch_client() -> list[int]:
         sys.exit("netkit: the server that started this kernel has gone")
 
 
-def _run(opening: Opening, kernel_app, connection: str, more: Sequence[str], client: list[int]) -> int:
-    """Fork the kernel into the lab and wait for the end of either, or of the client."""
+def _run(opening: Opening, kernel_app, connection: dict, more: Sequence[str], client: list[int]) -> int:
+    """Fork the kernel into the lab and wait for the end of either, or of the client; returns the kernel's exit status."""
     lab = opening.wait_reachable(NODE)
     go_read, go_write = os.pipe2(os.O_CLOEXEC)
     me = os.pidfd_open(os.getpid())
@@ -193,22 +183,17 @@ def _run(opening: Opening, kernel_app, connection: str, more: Sequence[str], cli
         opening.wait(opening.is_ready, unless=[ended, *client])
         with contextlib.suppress(BrokenPipeError):  # a kernel that has ended already: said below
             os.write(go_write, b"1")
-        return _wait(opening, child, ended, client)
+        while True:
+            ready, _, _ = select.select([ended, opening, *client], [], [])
+            if ended in ready:
+                return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF
+            if any(fd in ready for fd in client) or opening.is_over():
+                return 1
     finally:
         opening.close()  # and with node1, the kernel
 
 
-def _wait(opening: Opening, child: int, ended: int, client: list[int]) -> int:
-    """Until the kernel, the lab or the client ends; returns the kernel's exit status."""
-    while True:
-        ready, _, _ = select.select([ended, opening, *client], [], [])
-        if ended in ready:
-            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF
-        if any(fd in ready for fd in client) or opening.is_over():
-            return 1
-
-
-def _enter_and_serve(lab: Lab, kernel_app, connection: str, more: Sequence[str], go: int, launcher: int) -> None:
+def _enter_and_serve(lab: Lab, kernel_app, connection: dict, more: Sequence[str], go: int, launcher: int) -> None:
     """In the forked child: enter node1, fork the kernel there, and see that it is reaped.
 
     A PID namespace cannot end before every process in it has been waited for. The kernel's parent is
@@ -218,7 +203,8 @@ def _enter_and_serve(lab: Lab, kernel_app, connection: str, more: Sequence[str],
     try:
         os.setsid()  # a client that kills the launcher kills its process group
         cwd = os.getcwd()
-        files = _open_namespaces(lab[NODE].pid)
+        namespaces = f"/proc/{lab[NODE].pid}/ns"
+        files = {name: os.open(f"{namespaces}/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("user", "pid", "mnt", "uts", "ipc", "net")}
         sc.setns(files["user"], sc.NEWUSER)
         sc.setns(files["pid"], sc.NEWPID)
         kernel = os.fork()
@@ -235,35 +221,31 @@ def _enter_and_serve(lab: Lab, kernel_app, connection: str, more: Sequence[str],
         os._exit(status & 0xFF)
 
 
-def _open_namespaces(pid: int) -> dict[str, int]:
-    return {name: os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("user", "pid", "mnt", "uts", "ipc", "net")}
+def _serve(files: dict[str, int], cwd: str, kernel_app, connection: dict, more: Sequence[str], go: int) -> None:
+    """In node1's PID namespace: join its others, and be the kernel until the client says so."""
 
+    def join_network() -> None:
+        sc.setns(files["net"], sc.NEWNET)
+        for fd in files.values():
+            os.close(fd)
 
-def _serve(files: dict[str, int], cwd: str, kernel_app, connection: str, more: Sequence[str], go: int) -> None:
-    """In node1's PID namespace: be the kernel, until the client says so."""
     status = 1
     try:
         with said_at_the_end(f"the kernel in {NODE}"):
-            _join(files, cwd, connection)
-            arguments = ["-f", CONNECTION_FILE, *more]
-            kernel_app.run_kernel(arguments, lambda: _join_network(files), lambda: bool(os.read(go, 1)), _set_environment)
+            os.setsid()  # an interrupt reaches the kernel's whole process group, and nothing else
+            os.setgroups([])
+            for name, kind in (("uts", sc.NEWUTS), ("ipc", sc.NEWIPC), ("mnt", sc.NEWNS)):
+                sc.setns(files[name], kind)
+            sc.die_with_parent()
+            os.chdir(cwd)  # joining a mount namespace led to its root
+            _set_environment()
+            with open(os.open(CONNECTION_FILE, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump(connection, file)
+            kernel_app.run_kernel(["-f", CONNECTION_FILE, *more], join_network, lambda: bool(os.read(go, 1)), _set_environment)
         status = 0
     finally:
         sys.stdout.flush()
         os._exit(status)
-
-
-def _join(files: dict[str, int], cwd: str, connection: str) -> None:
-    """Join node1's namespaces but the network's, with the environment of a lab and the client's ``connection`` in a file."""
-    os.setsid()  # an interrupt reaches the kernel's whole process group, and nothing else
-    os.setgroups([])
-    for name, kind in (("uts", sc.NEWUTS), ("ipc", sc.NEWIPC), ("mnt", sc.NEWNS)):
-        sc.setns(files[name], kind)
-    sc.die_with_parent()
-    os.chdir(cwd)  # joining a mount namespace led to its root
-    _set_environment()
-    with open(os.open(CONNECTION_FILE, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(connection)
 
 
 def _set_environment() -> None:
@@ -271,12 +253,6 @@ def _set_environment() -> None:
     environment = lab_environment(dict(os.environ)) | spare_settings() | {"NETKIT_NODE": NODE}
     os.environ.clear()
     os.environ.update(environment)
-
-
-def _join_network(files: dict[str, int]) -> None:
-    sc.setns(files["net"], sc.NEWNET)
-    for fd in files.values():
-        os.close(fd)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from ipykernel.kernelbase import Kernel
 from IPython.core.history import HistorySavingThread
 from traitlets import Type
 
-from netkit.search_path import put_workplace_last
+from netkit import put_workplace_last
 
 # `docker run --detach` of clients before 26.1.1 waits for the container in the background as well, and may get to
 # complain that it was cancelled before it ends: https://github.com/docker/cli/pull/5043. Once in some thousand runs.

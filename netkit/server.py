@@ -6,8 +6,8 @@ import ipaddress
 import os
 import sys
 
+from netkit import put_workplace_last
 from netkit.errors import NetkitError
-from netkit.search_path import put_workplace_last
 
 FIRST = "00-start-here.ipynb"
 LOOPBACK = "127.0.0.1"
@@ -16,6 +16,7 @@ LOOPBACK = "127.0.0.1"
 def start_server(port: int, browser: bool, notebooks: str | None = None, ip: str = LOOPBACK) -> int:
     """Become JupyterLab, on 127.0.0.1 and with its token, on the workshop's notebooks or another directory.
 
+    Nothing here weakens its token or its origin checks.
     ``ip`` is the address to listen on. Raises NetkitError for a bad port or address, and for a directory that is none.
     """
     try:
@@ -27,8 +28,18 @@ def start_server(port: int, browser: bool, notebooks: str | None = None, ip: str
     notebooks = os.path.abspath(notebooks) if notebooks else find_notebooks()
     if not os.path.isdir(notebooks):
         raise NetkitError(f"{notebooks} is no directory: name one that holds notebooks, or leave --notebooks out")
-    # -P: it works among a learner's files, and a learner's json.py is none of its own
-    argv = [sys.executable, "-P", "-m", "jupyterlab", *server_arguments(port, browser, notebooks, ip)]
+    # -P: both work among a learner's files, and a learner's json.py is none of their own
+    python = [sys.executable, "-P", "-m"]
+    argv = [
+        *(*python, "jupyterlab", f"--ServerApp.ip={ip}", f"--ServerApp.port={port}", f"--ServerApp.root_dir={notebooks}"),
+        # wherever it listens: requests are for the loopback address a person sees, or they are refused
+        "--ServerApp.allow_remote_access=False",
+        f"--ServerApp.terminado_settings={{'shell_command': {[*python, 'netkit', 'shell', '--of-server']!r}}}",
+        "--MultiKernelManager.default_kernel_name=netkit",
+        *([f"--LabApp.default_url=/lab/tree/{FIRST}"] if os.path.exists(os.path.join(notebooks, FIRST)) else []),
+        *([] if browser else ["--no-browser"]),
+        *(["--allow-root"] if os.geteuid() == 0 else []),
+    ]
     os.chdir(notebooks)  # where terminals start
     put_workplace_last()
     os.execv(argv[0], argv)
@@ -41,24 +52,3 @@ def find_notebooks() -> str:
         if os.path.exists(os.path.join(place, FIRST)):
             return place
     return os.getcwd()
-
-
-def server_arguments(port: int, browser: bool, notebooks: str, ip: str = LOOPBACK) -> list[str]:
-    """JupyterLab's arguments. Nothing here weakens its token or its origin checks."""
-    shell = [sys.executable, "-P", "-m", "netkit", "shell", "--of-server"]
-    arguments = [
-        f"--ServerApp.ip={ip}",
-        # wherever it listens: requests are for the loopback address a person sees, or they are refused
-        "--ServerApp.allow_remote_access=False",
-        f"--ServerApp.port={port}",
-        f"--ServerApp.root_dir={notebooks}",
-        f"--ServerApp.terminado_settings={{'shell_command': {shell!r}}}",
-        "--MultiKernelManager.default_kernel_name=netkit",
-    ]
-    if os.path.exists(os.path.join(notebooks, FIRST)):
-        arguments.append(f"--LabApp.default_url=/lab/tree/{FIRST}")
-    if not browser:
-        arguments.append("--no-browser")
-    if os.geteuid() == 0:
-        arguments.append("--allow-root")
-    return arguments

@@ -17,7 +17,7 @@ import zmq
 from jupyter_client.connect import write_connection_file
 
 from netkit.kernel import ports_held
-from netkit.laboratory.discover import find_labs
+from netkit.labs import find_labs
 from tests.kernels import execute, kernel, launcher, wait_for
 from tests.machine import is_alive
 from tests.patience import patiently

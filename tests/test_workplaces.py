@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from netkit.laboratory.discover import find_labs
 from netkit.laboratory.inside.limits import HIERARCHIES
+from netkit.labs import find_labs
 from tests.conftest import NETKIT
 from tests.kernels import execute, kernel, launcher, wait_for
 from tests.patience import patiently

@@ -13,8 +13,8 @@ from netkit.exercises.book import EXERCISES
 from netkit.exercises.model import Evidence, Exercise, Probe, Reply, Unseen, Verdict, find_node, judge
 from netkit.exercises.progress import find_loss, record
 from netkit.laboratory import remote
-from netkit.laboratory.current import current_lab
 from netkit.laboratory.lab import Lab
+from netkit.labs import current_lab
 from netkit.network.capture import capture
 from netkit.network.model import Topology
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from netkit.errors import EngineError
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+BELOW = ("", "bin", "sbin", "usr/bin", "usr/sbin")  # where a directory may have an engine's programs
 OLDEST = (20, 10)
 TOGETHER = ("containerd", "containerd-shim-runc-v2")  # of one release, or they do not understand each other
 REQUIRED = ("runc",)
@@ -41,7 +42,17 @@ class Engine:
 
     def read_version(self) -> str:
         """dockerd's own version, e.g. "20.10.24"; raises EngineError for one that is too old."""
-        return _read_version(self.dockerd)
+        try:
+            done = subprocess.run([self.dockerd, "--version"], capture_output=True, encoding="utf-8", errors="replace", timeout=20)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise EngineError(f"{self.dockerd} does not run ({error}): {INSTALL}") from None
+        match = re.search(r"version v?([0-9][^ ,+]*)", done.stdout)
+        if done.returncode or not match:
+            said = (done.stderr or done.stdout).strip()[-300:]
+            raise EngineError(f"{self.dockerd} does not tell its version ({said}): {INSTALL}")
+        if tuple(int(n) for n in re.findall(r"\d+", match[1])[:2]) < OLDEST:
+            raise EngineError(f"{self.dockerd} is version {match[1]}, netkit needs 20.10 or newer: {INSTALL}")
+        return match[1]
 
 
 def find_engine(directory: str | None = None) -> Engine:
@@ -51,50 +62,21 @@ def find_engine(directory: str | None = None) -> Engine:
     EngineError with the remedy where there is none.
     """
     directory = directory or os.environ.get("NETKIT_ENGINE") or None
-    places = _places(directory) if directory else SYSTEM_PATH
+    if directory and not os.path.isdir(directory):
+        raise EngineError(f"{directory} is no directory: {INSTALL}")
+    places = ":".join(os.path.join(os.path.abspath(directory), below) for below in BELOW) if directory else SYSTEM_PATH
     dockerd = shutil.which("dockerd", path=places)
     if not dockerd:
         where = f"{directory} holds no dockerd" if directory else "no dockerd is installed on this machine"
         raise EngineError(f"{where}: {INSTALL}")
-    search = f"{os.path.dirname(dockerd)}:{places}:{SYSTEM_PATH}"
-    commands = {"dockerd": os.path.abspath(dockerd)}
-    for name in (*TOGETHER, *REQUIRED, *OPTIONAL):
-        found = shutil.which(name, path=places if name in TOGETHER else search)
-        if found:
-            commands[name] = os.path.abspath(found)
+    beside = os.path.dirname(dockerd)
+    search = f"{beside}:{places}:{SYSTEM_PATH}"
+    # the docker CLI that came with this dockerd, else the first one
+    searched = {"dockerd": places, **dict.fromkeys(TOGETHER, places), **dict.fromkeys((*REQUIRED, *OPTIONAL), search)}
+    searched["docker"] = f"{beside}:{os.path.dirname(beside)}/bin:/usr/bin:{search}"
+    found = {name: shutil.which(name, path=path) for name, path in searched.items()}
+    commands = {name: os.path.abspath(path) for name, path in found.items() if path}
     missing = [name for name in (*TOGETHER, *REQUIRED) if name not in commands]
     if missing:
         raise EngineError(f"{dockerd} cannot run without {', '.join(missing)}: {INSTALL}")
-    cli = _find_cli(dockerd, search)
-    if cli:
-        commands["docker"] = cli
     return Engine(commands)
-
-
-def _places(directory: str) -> str:
-    if not os.path.isdir(directory):
-        raise EngineError(f"{directory} is no directory: {INSTALL}")
-    absolute = os.path.abspath(directory)
-    return f"{absolute}:{absolute}/bin:{absolute}/sbin:{absolute}/usr/bin:{absolute}/usr/sbin"
-
-
-def _find_cli(dockerd: str, search: str) -> str | None:
-    """The docker CLI that came with this dockerd, else the first one in the search path."""
-    prefix = os.path.dirname(os.path.dirname(dockerd))
-    found = shutil.which("docker", path=f"{os.path.dirname(dockerd)}:{prefix}/bin:/usr/bin:{search}")
-    return os.path.abspath(found) if found else None
-
-
-def _read_version(dockerd: str) -> str:
-    try:
-        done = subprocess.run([dockerd, "--version"], capture_output=True, encoding="utf-8", errors="replace", timeout=20)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EngineError(f"{dockerd} does not run ({error}): {INSTALL}") from None
-    match = re.search(r"version v?([0-9][^ ,]*)", done.stdout)
-    if done.returncode or not match:
-        said = (done.stderr or done.stdout).strip()[-300:]
-        raise EngineError(f"{dockerd} does not tell its version ({said}): {INSTALL}")
-    version = match[1].split("+")[0]
-    if tuple(int(n) for n in re.findall(r"\d+", version)[:2]) < OLDEST:
-        raise EngineError(f"{dockerd} is version {version}, netkit needs 20.10 or newer: {INSTALL}")
-    return version

@@ -22,55 +22,29 @@ from dataclasses import dataclass
 from netkit.errors import LabError
 from netkit.laboratory.engine import SYSTEM_PATH
 
-TOOLS = [
-    "bash",
-    "ip",
-    "ping",
-    "curl",
-    "dig",
-    "nc",
-    "tcpdump",
-    "iperf3",
-    "ss",
-    "bridge",
-    "arping",
-    "traceroute",
-    "ethtool",
-    "nft",
-    "iptables",
-    "conntrack",
-    "cat",
-    "ls",
-    "sleep",
-    "cp",
-    "mv",
-    "rm",
-    "mkdir",
-    "ln",
-    "chmod",
-    "chown",
-    "id",
-    "env",
-    "hostname",
-    "date",
-    "head",
-    "tail",
-    "sort",
-    "uniq",
-    "wc",
-    "tr",
-    "cut",
-    "tee",
-    "seq",
-    "timeout",
-    "stat",
-    "grep",
-    "sed",
-    "find",
-    "xargs",
-    "ps",
-    "kill",
-]
+TOOLS = (
+    *("bash", "ip", "ping", "curl", "dig", "nc", "tcpdump", "iperf3", "ss", "bridge", "arping", "traceroute", "ethtool", "nft", "iptables"),
+    *(
+        "conntrack",
+        "cat",
+        "ls",
+        "sleep",
+        "cp",
+        "mv",
+        "rm",
+        "mkdir",
+        "ln",
+        "chmod",
+        "chown",
+        "id",
+        "env",
+        "hostname",
+        "date",
+        "head",
+        "tail",
+    ),
+    *("sort", "uniq", "wc", "tr", "cut", "tee", "seq", "timeout", "stat", "grep", "sed", "find", "xargs", "ps", "kill"),
+)
 REQUIRED = ("bash", "ip", "ping", "curl", "dig", "nc", "tcpdump", "iperf3", "sleep", "cat", "ls")
 # what glibc loads by name at run time, so that no program lists it
 LOADED_BY_NAME = ("libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2", "libc.so.6")
@@ -104,7 +78,8 @@ def fingerprint() -> str:
     Their libraries are left out, for asking ldd about fifty programs takes longer than a lab's
     start; libc stands for them, since they are upgraded together. Raises LabError for missing programs.
     """
-    programs = {"busybox": _busybox_path(), **_tools(), **_libc()}
+    libc = {path: path for path in glob.glob("/lib/*/libc.so.6") + glob.glob("/lib64/libc.so.6")}
+    programs = {"busybox": _busybox_path(), **_tools(), **libc}
     stats = [(name, path, os.stat(path)) for name, path in sorted(programs.items())]
     parts = [(name, path, found.st_size, found.st_mtime_ns) for name, path, found in stats]
     return hashlib.sha256(repr((parts, ETC)).encode()).hexdigest()
@@ -129,17 +104,10 @@ def _tools() -> dict[str, str]:
     return found
 
 
-def _libc() -> dict[str, str]:
-    return {path: path for path in glob.glob("/lib/*/libc.so.6") + glob.glob("/lib64/libc.so.6")}
-
-
 def _busybox() -> Image:
     binary = _busybox_path()
-    files = {"bin/busybox": os.path.realpath(binary)}
-    if not _libraries(binary):  # a static one: its resolver still loads glibc's modules, or crashes
-        files |= _named_libraries()
-    else:
-        files |= _libraries(binary)
+    # a static one needs no libraries: but its resolver still loads glibc's modules, or crashes
+    files = {"bin/busybox": os.path.realpath(binary)} | (_libraries(binary) or _named_libraries())
     applets = subprocess.run([binary, "--list"], capture_output=True, text=True, check=True).stdout.split()
     return Image(("busybox:latest",), files, {f"bin/{name}": "busybox" for name in applets if name != "busybox"}, ("sh",))
 
@@ -186,10 +154,10 @@ def write_archive(images: tuple[Image, ...], path: str) -> None:
             digest = hashlib.sha256(layer).hexdigest()
             config = json.dumps(_config(image, digest)).encode()
             config_name = hashlib.sha256(config).hexdigest() + ".json"
-            _add(archive, f"{digest}/layer.tar", layer)
-            _add(archive, config_name, config)
+            _add(archive, f"{digest}/layer.tar", content=layer)
+            _add(archive, config_name, content=config)
             manifest.append({"Config": config_name, "RepoTags": list(image.tags), "Layers": [f"{digest}/layer.tar"]})
-        _add(archive, "manifest.json", json.dumps(manifest).encode())
+        _add(archive, "manifest.json", content=json.dumps(manifest).encode())
 
 
 def _config(image: Image, digest: str) -> dict:
@@ -212,22 +180,20 @@ def _build_layer(image: Image) -> bytes:
         directories |= {"/".join(parts[: end + 1]) for end in range(len(parts))}
     with tarfile.open(fileobj=buffer, mode="w") as layer:
         for name in sorted(directories):
-            member = tarfile.TarInfo(name)
-            member.type, member.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
-            layer.addfile(member)
+            _add(layer, name, tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755)
         for inside, path in sorted(image.files.items()):
             with open(path, "rb") as file:
-                _add(layer, inside, file.read(), 0o755)
+                _add(layer, inside, mode=0o755, content=file.read())
         for inside, text in ETC.items():
-            _add(layer, inside, text.encode())
+            _add(layer, inside, content=text.encode())
         for inside, target in sorted(image.links.items()):
-            member = tarfile.TarInfo(inside)
-            member.type, member.linkname, member.mode = tarfile.SYMTYPE, target, 0o777
-            layer.addfile(member)
+            _add(layer, inside, tarfile.SYMTYPE, 0o777, target=target)
     return buffer.getvalue()
 
 
-def _add(archive: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+def _add(
+    archive: tarfile.TarFile, name: str, kind: bytes = tarfile.REGTYPE, mode: int = 0o644, content: bytes = b"", target: str = ""
+) -> None:
     member = tarfile.TarInfo(name)
-    member.size, member.mode = len(content), mode
+    member.type, member.mode, member.size, member.linkname = kind, mode, len(content), target
     archive.addfile(member, io.BytesIO(content))

@@ -8,13 +8,17 @@ reached by ssh (:mod:`netkit.operator.ssh`).
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import os
+import select
 import selectors
 import shlex
 import signal
 import socket
 import sys
+import termios
+import tty
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -137,7 +141,10 @@ class Agent:
 
     def start(self, command: Command, fds: Descriptors | None, cwd: str, env: dict[str, str]) -> tuple[AgentRunning, int | None]:
         """See :meth:`Transport.start`."""
-        sock = self._connect()
+        try:
+            sock = wire.connect(self.path)
+        except OSError as error:
+            raise LabError(f"{self.name} does not answer ({error.strerror}): the node is down, or its lab is closed") from None
         try:
             wire.send(sock, {"argv": to_argv(command), "cwd": cwd, "env": env, "tty": fds is None}, fds or ())
             received = wire.receive(sock)
@@ -158,33 +165,19 @@ class Agent:
         code = HELPER.format(root=ROOT, libraries=libraries, module=module)
         return [sys.executable, "-I", "-S", "-c", code, *arguments], b""
 
-    def _connect(self) -> socket.socket:
-        try:
-            return wire.connect(self.path)
-        except OSError as error:
-            raise LabError(f"{self.name} does not answer ({error.strerror}): the node is down, or its lab is closed") from None
-
 
 def run(at: Transport, command: Command, *, input: str | None, cwd: str, env: dict[str, str], check: bool, timeout: float | None) -> Result:
     """Run a command to its end and keep what it writes; raises CommandError, LabError, TimeoutError."""
     out, err = [], []
-    with contextlib.ExitStack() as stack:
-        stdin = stack.enter_context(_source(input))
+    with open(os.devnull, "rb") if input is None else open(os.memfd_create("stdin"), "w+b") as stdin:
+        if input:
+            stdin.write(input.encode())
+            stdin.seek(0)
         status = stream(at, command, stdin.fileno(), out.append, err.append, cwd, env, timeout)
     stdout, stderr = (b"".join(parts).decode(errors="replace") for parts in (out, err))
     if check and status:
         raise CommandError(at.name, to_text(command), status, stderr or stdout[-2000:])
     return Result(at.name, to_text(command), status, stdout, stderr)
-
-
-def _source(text: str | None):
-    """A file to read ``text`` from, or nothing."""
-    if text is None:
-        return open(os.devnull, "rb")
-    fd = os.memfd_create("stdin")
-    os.write(fd, text.encode())
-    os.lseek(fd, 0, os.SEEK_SET)
-    return os.fdopen(fd, "rb")
 
 
 def stream(
@@ -201,22 +194,17 @@ def stream(
 
     An interruption (KeyboardInterrupt), or ``timeout`` seconds without a byte, hang up on it.
     """
-    out_read, out_write = os.pipe2(os.O_CLOEXEC)
-    err_read, err_write = os.pipe2(os.O_CLOEXEC)
-    running = None
-    try:
+    with contextlib.ExitStack() as ending, contextlib.ExitStack() as reading, contextlib.ExitStack() as writing:
+        pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
+        for read, write in pipes:
+            reading.callback(os.close, read)
+            writing.callback(os.close, write)
+        (out_read, out_write), (err_read, err_write) = pipes
         running, _ = at.start(command, (stdin, out_write, err_write), cwd, env)
-        os.close(out_write)
-        os.close(err_write)
-        out_write = err_write = -1
+        ending.callback(running.close)  # after what it writes to is closed
+        writing.close()
         _pump({out_read: on_stdout, err_read: on_stderr}, running, timeout)
         return running.wait()
-    finally:
-        for fd in (out_read, err_read, out_write, err_write):
-            if fd >= 0:
-                os.close(fd)
-        if running:
-            running.close()
 
 
 def _pump(sinks: dict[int, Callable[[bytes], object]], running: Running, timeout: float | None) -> None:
@@ -254,3 +242,58 @@ def call(at: Transport, command: Command, cwd: str, env: dict[str, str]) -> int:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def open_shell(at: Transport, command: Command, cwd: str, env: dict[str, str]) -> int:
+    """Run an interactive command on a terminal of its own until it ends; returns its exit status.
+
+    Needs a terminal as standard input; raises LabError if the host does not answer.
+    """
+    running, master = at.start(command, None, cwd, env)
+    assert master is not None  # asked for by passing no descriptors
+    _copy_size(master)
+    resized = signal.signal(signal.SIGWINCH, lambda *_: _copy_size(master))
+    before = termios.tcgetattr(0)
+    try:
+        tty.setraw(0)
+        _relay(master, running.fileno())
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+        signal.signal(signal.SIGWINCH, resized)
+        os.close(master)
+    return running.wait()
+
+
+def _copy_size(master: int) -> None:
+    """Give the far terminal the near one's rows and columns."""
+    size = fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8))
+    fcntl.ioctl(master, termios.TIOCSWINSZ, size)
+
+
+def _relay(master: int, ended: int) -> None:
+    """Copy both ways until the command has ended and its last output has been read."""
+    near, over = 0, False
+    while True:
+        watched = [master] if over else [near, master, ended]
+        ready, _, _ = select.select(watched, [], [], 0 if over else None)
+        if near in ready:
+            data = os.read(near, CHUNK)
+            if not data:
+                return
+            _write_all(master, data)
+        if master in ready:
+            try:
+                data = os.read(master, CHUNK)
+            except OSError:  # EIO: nobody has the terminal open any more
+                return
+            if not data:
+                return
+            _write_all(1, data)
+        elif over:
+            return
+        over = over or ended in ready
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]

@@ -19,12 +19,13 @@ from netkit.laboratory.inside import covers, limits
 from netkit.laboratory.inside.engine import PID, RUNC, STATE, STOPPED
 from netkit.laboratory.inside.mounts import BIN, WORKPLACES
 
+INVENTORY = "NETKIT_MACHINES"  # names an inventory file: labs are made of those real machines
+MACHINES_LAB = "NETKIT_MACHINES_LAB"  # set for what runs in such a lab: its private directory
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # what the package lies in
 LAN = ipaddress.ip_network("192.168.59.0/24")
 OUTSIDE = "outside"
 OUTSIDE_ADDRESS = LAN[254]
 MAX_NODES = 64
-HOST_SIZE = 1 << 30  # bytes of one host's tmpfs, at most
 # the caller's settings that would lead docker elsewhere, or a process of the lab astray
 SCRUBBED_PREFIXES = (
     *("DOCKER_", "COMPOSE_", "BUILDX_", "BUILDKIT_", "CONTAINERD_", "CONTAINER_", "PODMAN_", "TESTCONTAINERS_"),
@@ -54,16 +55,6 @@ class Wishes:
     label: str = ""
 
 
-def node_name(number: int) -> str:
-    """The name of node ``number``, counted from 1."""
-    return f"node{number}"
-
-
-def node_address(number: int) -> ipaddress.IPv4Address:
-    """The LAN address of node ``number``, counted from 1."""
-    return LAN[number]
-
-
 def check_count(nodes: int) -> int:
     """``nodes`` itself if a lab can have that many; raises LabError."""
     if not 1 <= nodes <= MAX_NODES:
@@ -73,9 +64,28 @@ def check_count(nodes: int) -> int:
 
 def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, version: str) -> dict:
     """The specification of a lab, ready for its first process; raises LabError for impossible wishes."""
-    nodes = check_count(wishes.nodes)
-    names = [node_name(number) for number in range(1, nodes + 1)]
-    addresses = {name: node_address(number) for number, name in enumerate(names, 1)} | {OUTSIDE: OUTSIDE_ADDRESS}
+    names = [f"node{number}" for number in range(1, check_count(wishes.nodes) + 1)]
+    addresses = {name: LAN[number] for number, name in enumerate(names, 1)} | {OUTSIDE: OUTSIDE_ADDRESS}
+    environment = lab_environment(dict(os.environ)) | places.spare_settings()
+    keep = _visible_paths((*wishes.keep, *map(os.path.dirname, engine.commands.values())), environment["PATH"])
+    netkit = os.path.join(sysconfig.get_path("scripts"), "netkit")
+    any_host = {
+        "netmask": str(LAN.netmask),
+        "keep": keep,
+        "files": _host_files(addresses),
+        "commands": {"netkit": netkit} if os.path.exists(netkit) else {},  # put first on a host's PATH
+        "engine": None,
+    }
+    node = any_host | {
+        "files": any_host["files"] | _node_files(engine),
+        "commands": any_host["commands"] | engine.commands,
+        "engine": _engine_spec(engine, environment),
+    }
+    hosts = {}
+    for name, address in addresses.items():
+        own = {"address": str(address), "mac": mac_for(address), "environment": environment | {"NETKIT_NODE": name}}
+        hosts[name] = (any_host if name == OUTSIDE else node) | own
+        hosts[name]["files"] = hosts[name]["files"] | {"/etc/hostname": f"{name}\n"}
     public = {
         "id": secrets.token_hex(4),
         "mode": mode,
@@ -86,32 +96,9 @@ def build_spec(wishes: Wishes, mode: str, engine: Engine, seed: str | None, vers
         "label": wishes.label,
         "opener": os.getpid(),
     }
-    environment = lab_environment(dict(os.environ)) | places.spare_settings()
-    keep = _visible_paths((*wishes.keep, *map(os.path.dirname, engine.commands.values())), environment["PATH"])
-    node_engine = _engine_spec(engine, environment)
-    shells, programs = _shell_files(), _programs(engine)
-    hosts = {}
-    for name, address in addresses.items():
-        hosts[name] = {
-            "address": str(address),
-            "netmask": str(LAN.netmask),
-            "mac": mac_for(address),
-            "size": HOST_SIZE,
-            "keep": keep,
-            "files": _etc_files(name, addresses) | shells | (programs if name != OUTSIDE else {}),
-            "commands": _commands(engine, name != OUTSIDE),
-            "environment": environment | {"NETKIT_NODE": name},
-            "engine": node_engine if name != OUTSIDE else None,
-        }
-    return {
-        "public": public,
-        "hosts": hosts,
-        "start": [*names[: wishes.start], OUTSIDE],
-        "seed": seed,
-        "homes": _homes(),
-        "keep": keep,
-        "max_processes": limits.MAX_PROCESSES,
-    }
+    start = [*names[: wishes.start], OUTSIDE]
+    most = limits.MAX_PROCESSES
+    return {"public": public, "hosts": hosts, "start": start, "seed": seed, "homes": _homes(), "keep": keep, "max_processes": most}
 
 
 def mac_for(address: ipaddress.IPv4Address) -> str:
@@ -200,32 +187,23 @@ def _homes() -> list[str]:
     return [home for home in dict.fromkeys(homes) if home and home != "/" and os.path.isdir(home)]
 
 
-def _etc_files(name: str, addresses: dict[str, ipaddress.IPv4Address]) -> dict[str, str]:
+def _host_files(addresses: dict[str, ipaddress.IPv4Address]) -> dict[str, str]:
+    """What every host has in place of the machine's own files: path → text."""
+    # leads_out, as an extended regular expression (regex(7))
+    prefixes = [f"{prefix}[A-Za-z0-9_]*" for prefix in SCRUBBED_PREFIXES]
+    pattern = "|".join([*prefixes, *sorted(SCRUBBED), "[A-Za-z0-9_]*_[Pp][Rr][Oo][Xx][Yy]"])
     hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n"
-    hosts += "".join(f"{address}\t{host}\n" for host, address in addresses.items())
     return {
-        "/etc/hosts": hosts,
-        "/etc/hostname": f"{name}\n",
+        "/etc/hosts": hosts + "".join(f"{address}\t{host}\n" for host, address in addresses.items()),
         # nobody listens there: a look-up is refused at once, where no server at all would be waited for
         "/etc/resolv.conf": "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n",
-    }
-
-
-def _shell_files() -> dict[str, str]:
-    """What shells read on every host, in place of the machine's own: path → text."""
-    return {
-        "/etc/profile.d/zz-netkit.sh": _template("profile.sh", LEADS_OUT=_leads_out_pattern()),
+        "/etc/profile.d/zz-netkit.sh": _template("profile.sh", LEADS_OUT=pattern),
         "/etc/bash.bashrc": _template("bash.bashrc"),
         "/etc/environment": "",  # variables for those who log in (pam_env(8)): here su
     }
 
 
-def _leads_out_pattern() -> str:
-    """:func:`leads_out` as an extended regular expression (regex(7))."""
-    return "|".join([*(f"{prefix}[A-Za-z0-9_]*" for prefix in SCRUBBED_PREFIXES), *sorted(SCRUBBED), "[A-Za-z0-9_]*_[Pp][Rr][Oo][Xx][Yy]"])
-
-
-def _programs(engine: Engine) -> dict[str, str]:
+def _node_files(engine: Engine) -> dict[str, str]:
     """What a node has instead of a machine's own programs: path → text."""
     return {
         RUNC: _template("runc", RUNC=engine.commands["runc"]),
@@ -241,13 +219,6 @@ def _template(name: str, **words: str) -> str:
     for word, value in {"BIN": BIN, "DOCKER_CONFIG": DOCKER_CONFIG, **words}.items():
         text = text.replace(f"@{word}@", value)
     return text
-
-
-def _commands(engine: Engine, node: bool) -> dict[str, str]:
-    """Programs put first on a host's PATH: netkit itself, and the engine's own on a node."""
-    netkit = os.path.join(sysconfig.get_path("scripts"), "netkit")
-    commands = {"netkit": netkit} if os.path.exists(netkit) else {}
-    return {**commands, **engine.commands} if node else commands
 
 
 def _engine_spec(engine: Engine, environment: dict[str, str]) -> dict:

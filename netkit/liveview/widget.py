@@ -15,8 +15,8 @@ import traitlets
 from netkit.figure.draw import make_bundle
 from netkit.figure.fonts import measure
 from netkit.figure.layout import calc_layout
-from netkit.laboratory.current import current_lab
 from netkit.laboratory.lab import Lab
+from netkit.labs import current_lab
 from netkit.liveview.follow import Follower
 from netkit.liveview.scene import calc_scene, calc_step
 from netkit.network.capture import capture

@@ -11,9 +11,9 @@ from http.client import RemoteDisconnected
 
 from netkit.errors import LabError
 from netkit.hosts.ask import ask_collector
-from netkit.laboratory.current import current_lab
 from netkit.laboratory.lab import Lab
 from netkit.laboratory.lab import Node as Host
+from netkit.labs import current_lab
 from netkit.network.build import build_node
 from netkit.network.build_engine import build_members, build_services
 from netkit.network.model import Lan, Node, Service, SwarmMember

@@ -25,7 +25,7 @@ import tomllib
 from dataclasses import dataclass
 
 from netkit.errors import LabError
-from netkit.laboratory.current import INVENTORY as VARIABLE
+from netkit.laboratory.spec import INVENTORY as VARIABLE
 from netkit.laboratory.spec import MAX_NODES, OUTSIDE
 
 LOCAL = "local"

@@ -11,8 +11,8 @@ import subprocess
 import sysconfig
 
 from netkit.errors import LabError
-from netkit.laboratory.current import MACHINES_LAB
 from netkit.laboratory.engine import SYSTEM_PATH
+from netkit.laboratory.spec import MACHINES_LAB
 from netkit.operator.inventory import Machine
 from netkit.operator.payload import OLDEST
 from netkit.operator.ssh import Route, build_options, popen

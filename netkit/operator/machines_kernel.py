@@ -16,8 +16,8 @@ import threading
 from collections.abc import Sequence
 
 from netkit.errors import said_at_the_end
-from netkit.laboratory.current import INVENTORY
 from netkit.laboratory.inside import syscalls as sc
+from netkit.laboratory.spec import INVENTORY
 from netkit.operator.machines import OpenMachines, open_machines
 from netkit.operator.ssh import is_scrubbed
 

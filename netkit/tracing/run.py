@@ -11,9 +11,9 @@ from dataclasses import replace
 from netkit.errors import LabError, NetkitError
 from netkit.figure.draw import choose_format, write_output
 from netkit.laboratory import remote
-from netkit.laboratory.current import current_lab
 from netkit.laboratory.lab import Lab
 from netkit.laboratory.lab import Node as Host
+from netkit.labs import current_lab
 from netkit.network.capture import UP, WHY, capture, capture_again, tell_start
 from netkit.network.model import Node, Topology
 from netkit.tracing.assemble import build_trace

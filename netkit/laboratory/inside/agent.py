@@ -13,6 +13,7 @@ ssh session would.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -83,40 +84,26 @@ class Loop:
     def run(self) -> None:
         """Serve until :attr:`running` is cleared."""
         while self.running:
-            for key, _ in self._selector.select(self._patience()):
+            soonest = min((when for when, _ in self._timers), default=None)
+            for key, _ in self._selector.select(None if soonest is None else max(0.0, soonest - time.monotonic())):
                 if key.fileobj in self._selector.get_map():
                     key.data()
             self._reap()
-            self._run_timers()
+            due = [timer for timer in self._timers if timer[0] <= time.monotonic()]
+            self._timers = [timer for timer in self._timers if timer not in due]
+            for _, callback in due:
+                callback()
 
     def _wake(self, numbers: bytes) -> None:
         for number in set(numbers) & self._signals.keys():
             self._signals[number]()
 
-    def _patience(self) -> float | None:
-        if not self._timers:
-            return None
-        return max(0.0, min(when for when, _ in self._timers) - time.monotonic())
-
-    def _run_timers(self) -> None:
-        now = time.monotonic()
-        due = [callback for when, callback in self._timers if when <= now]
-        self._timers = [timer for timer in self._timers if timer[0] > now]
-        for callback in due:
-            callback()
-
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            code = os.waitstatus_to_exitcode(status)
-            callback = self._children.pop(pid, None)
-            if callback:
-                callback(code if code >= 0 else 128 - code)
+        with contextlib.suppress(ChildProcessError):  # there is none any more
+            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                pid, code = ended[0], os.waitstatus_to_exitcode(ended[1])
+                if callback := self._children.pop(pid, None):
+                    callback(code if code >= 0 else 128 - code)
 
 
 class Agent:
@@ -145,17 +132,22 @@ class Agent:
         if received is None:
             return self._drop(connection)
         request, fds = received
+        files, answered = fds.copy(), ()
         try:
-            pid, master = self._start(request, fds)
+            if request.get("tty"):
+                master, slave = pty.openpty()
+                fds += (master, slave)
+                files, answered = [slave] * 3, (master,)
+            elif len(files) != 3:
+                raise wire.Trouble("a command without a terminal needs three file descriptors")
+            pid = self._start(request, files)
+            wire.tell(connection, {"pid": pid}, answered)
         except (OSError, KeyError, TypeError) as error:
             wire.tell(connection, {"error": wire.describe(error)})
             return self._drop(connection)
         finally:
             for fd in fds:
                 os.close(fd)
-        wire.tell(connection, {"pid": pid}, () if master is None else (master,))
-        if master is not None:
-            os.close(master)
         self._loop.unwatch(connection)
         self._loop.watch(connection, lambda: self._continue(connection, pid))
         self._loop.on_exit(pid, lambda status: self._end(connection, pid, status))
@@ -168,47 +160,37 @@ class Agent:
         self._drop(connection)
         _signal_group(pid, signal.SIGHUP)
         _signal_group(pid, signal.SIGCONT)
-        self._loop.later(HANGUP_PATIENCE, lambda: self._kill(pid))
-
-    def _kill(self, pid: int) -> None:
-        if self._loop.waits_for(pid):  # else the number may be another's by now
-            _signal_group(pid, signal.SIGKILL)
+        # once it has ended the number may be another's
+        self._loop.later(HANGUP_PATIENCE, lambda: self._loop.waits_for(pid) and _signal_group(pid, signal.SIGKILL))
 
     def _end(self, connection: socket.socket, pid: int, status: int) -> None:
         if connection.fileno() >= 0:
             wire.tell(connection, {"status": status})
             self._drop(connection)
 
-    def _start(self, request: dict, fds: list[int]) -> tuple[int, int | None]:
-        """Start the requested command; returns its pid and the master side of its terminal, if any."""
+    def _start(self, request: dict, files: list[int]) -> int:
+        """Start the requested command with its three standard ``files``; returns its pid."""
         argv = [str(word) for word in request["argv"]]
-        master, slave = pty.openpty() if request.get("tty") else (None, None)
-        if master is None and len(fds) != 3:
-            raise wire.Trouble("a command without a terminal needs three file descriptors")
         environment = {**self._environment, **request.get("env", {})}
         read_error, write_error = os.pipe2(os.O_CLOEXEC)
         pid = self._loop.fork()
         if pid == 0:
-            _become(argv, request.get("cwd"), environment, fds if slave is None else [slave] * 3, slave, write_error)
+            _become(argv, request.get("cwd"), environment, files, bool(request.get("tty")), write_error)
         os.close(write_error)
-        if slave is not None:
-            os.close(slave)
         failure = os.read(read_error, 4096)  # ends at exec
         os.close(read_error)
         if failure:
-            if master is not None:
-                os.close(master)
             raise wire.Trouble(failure.decode())
-        return pid, master
+        return pid
 
 
-def _become(argv: list[str], cwd: str | None, environment: dict[str, str], fds: list[int], terminal: int | None, error: int) -> None:
+def _become(argv: list[str], cwd: str | None, environment: dict[str, str], files: list[int], terminal: bool, error: int) -> None:
     """In the forked child: turn into the command, or report why not and end."""
     try:
         os.setsid()
-        for target, fd in enumerate([os.dup(fd) for fd in fds]):
+        for target, fd in enumerate([os.dup(fd) for fd in files]):
             os.dup2(fd, target)
-        if terminal is not None:
+        if terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         try:
             os.chdir(cwd or "/")
@@ -226,7 +208,5 @@ def _become(argv: list[str], cwd: str | None, environment: dict[str, str], fds: 
 
 
 def _signal_group(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass

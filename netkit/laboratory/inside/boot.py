@@ -23,6 +23,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 
 from netkit.laboratory.inside import covers, limits, mounts, wire
 from netkit.laboratory.inside import syscalls as sc
@@ -43,11 +44,17 @@ def main() -> None:
         return
     spec = received[0]
     sc.adopt_orphans()
-    cgroup = _bound_processes(spec)
+    # the holder makes the group itself, so that there is no moment at which nobody would remove it
+    cgroup = limits.bound_processes(spec["public"]["id"], spec["max_processes"])
     try:
         entrance = os.fork()
         if entrance == 0:
-            _be_entrance(control, spec, cgroup)
+            with _ending(control):
+                sc.set_process_name("netkit-entry")
+                sc.die_with_parent()
+                if cgroup:
+                    limits.join_cgroup(cgroup)
+                os.waitpid(_enter(control, spec), 0)
         control.close()  # from here on, only the lab speaks for itself
         _hold(entrance, opener)
     finally:
@@ -55,46 +62,25 @@ def main() -> None:
             limits.remove_cgroup(spec["public"]["id"])
 
 
-def _bound_processes(spec: dict) -> str | None:
-    """Bound the lab's processes; returns the control group made for that, if any.
-
-    The holder makes the group itself, so that there is no moment at which nobody would remove it.
-    """
-    if os.geteuid() != 0:
-        limits.limit_processes(spec["max_processes"])
-        return None
-    return limits.make_cgroup(spec["public"]["id"], spec["max_processes"])
-
-
 def _hold(entrance: int, opener: int) -> None:
     """Wait for the lab's end or the opener's; with the latter, end the lab, and see that it is gone."""
     select.select([os.pidfd_open(entrance), opener], [], [])
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(entrance, signal.SIGKILL)  # PID 1, its child, is then killed by the kernel
-    except ProcessLookupError:
-        pass
     with contextlib.suppress(ChildProcessError):
         while True:
             os.waitpid(-1, 0)  # the entrance, and PID 1, which this process has inherited
 
 
-def _be_entrance(control: socket.socket, spec: dict, cgroup: str | None) -> None:
-    """In the holder's child: make the lab, wait for its end, and end. Never returns."""
+@contextlib.contextmanager
+def _ending(control: socket.socket) -> Iterator[None]:
+    """In a forked child: end with this block, never to return into the parent's code, and tell what went wrong."""
     try:
-        sc.set_process_name("netkit-entry")
-        sc.die_with_parent()
-        if cgroup:
-            limits.join_cgroup(cgroup)
-        pid = _enter(control, spec)
-        os.waitpid(pid, 0)
+        yield
     except BaseException as error:
-        _report(control, error)
+        wire.tell(control, {"event": "failed", "why": wire.describe(error)})
     finally:
         os._exit(0)
-
-
-def _report(control: socket.socket, error: BaseException) -> None:
-    wire.tell(control, {"event": "failed", "why": wire.describe(error)})
 
 
 def _enter(control: socket.socket, spec: dict) -> int:
@@ -122,7 +108,11 @@ def _enter(control: socket.socket, spec: dict) -> int:
     sc.die_with_parent()
     pid = os.fork()
     if pid == 0:
-        _first_process(control, spec)
+        with _ending(control):
+            sc.die_with_parent()
+            from netkit.laboratory.inside.first import First  # only PID 1 needs it
+
+            First(control, spec).run()
     wire.send(control, {"event": "born", "pid": pid})
     control.close()  # from here on, only PID 1 speaks for the lab
     return pid
@@ -130,7 +120,10 @@ def _enter(control: socket.socket, spec: dict) -> int:
 
 def _unshare_nested(flags: int) -> None:
     """Enter a user namespace inside the present one, with the same identities in both."""
-    maps = {name: _identity(f"/proc/self/{name}") for name in ("uid_map", "gid_map")}
+    maps = {}
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/self/{name}", encoding="ascii") as file:
+            maps[name] = "".join(f"{inside} {inside} {count}\n" for inside, _, count in map(str.split, file))
     me = os.getpid()
     go_read, go_write = os.pipe2(os.O_CLOEXEC)
     mapper = os.fork()
@@ -150,23 +143,3 @@ def _unshare_nested(flags: int) -> None:
     os.close(go_write)
     if os.waitpid(mapper, 0)[1]:
         raise wire.Trouble("the inner user namespace could not be given its identities")
-
-
-def _identity(path: str) -> str:
-    """An identity map with the ranges that a map file names: inside = inside."""
-    with open(path, encoding="ascii") as file:
-        ranges = [line.split() for line in file]
-    return "".join(f"{inside} {inside} {count}\n" for inside, _, count in ranges)
-
-
-def _first_process(control: socket.socket, spec: dict) -> None:
-    """In the lab's PID 1: serve until the end, and never return into the entrance's code."""
-    try:
-        sc.die_with_parent()
-        from netkit.laboratory.inside.first import serve  # only PID 1 needs it
-
-        serve(control, spec)
-    except BaseException as error:
-        _report(control, error)
-    finally:
-        os._exit(0)

@@ -1,4 +1,4 @@
-"""A node's engine: started with its host, and started again when it ends, as the service of a machine is.
+"""A node's engine: given its images, started with its host, and started again when it ends, as the service of a machine is.
 
 Three ends in ten seconds, and it has failed for good: the host says so with the engine's last words, and stays the host
 it is. What is asked for on the host itself comes through the service's script (:mod:`netkit.laboratory.node`): a file says that
@@ -47,7 +47,11 @@ class Engine:
         loop.on_signal(signal.SIGUSR1, self._asked)
 
     def start(self) -> None:
-        """Start it now; its first answer is told."""
+        """Start it now, unless it runs already or is to stay down; its first answer is told."""
+        if self._pid is not None:
+            return self._look()
+        if os.path.exists(STOPPED):
+            return self._change("stopped")
         self._change("starting")
         self._answered = False
         try:
@@ -92,12 +96,9 @@ class Engine:
             sock.sendall(PING)
         except OSError:
             sock.close()
-            self._look_again()
+            self._loop.later(PING_EVERY, self._look)
         else:
             self._loop.watch(sock, lambda: self._hear(sock))
-
-    def _look_again(self) -> None:
-        self._loop.later(PING_EVERY, self._look)
 
     def _give_up(self, pid: int) -> None:
         if self._pid == pid and not self._answered:
@@ -106,26 +107,18 @@ class Engine:
 
     def _hear(self, sock: socket.socket) -> None:
         self._loop.unwatch(sock)
-        try:
+        answer = b""
+        with sock, contextlib.suppress(OSError):
             answer = sock.recv(64)
-        except OSError:
-            answer = b""
-        sock.close()
-        if b" 200 " in answer:
-            self._hold_socket()
-            self._answered = True
-            self._change("ready")
-        else:
-            self._look_again()
-
-    def _hold_socket(self) -> None:
-        """Keep others from the socket: a second dockerd, started by hand, would take it, find its data locked, and end.
-
-        What something is mounted on cannot be deleted (unlink(2), EBUSY).
-        """
+        if b" 200 " not in answer:
+            return self._loop.later(PING_EVERY, self._look)
         if not self._answered:
+            # a second dockerd, started by hand, would take the socket, find its data locked, and end: what something is mounted
+            # on cannot be deleted (unlink(2), EBUSY)
             with contextlib.suppress(OSError):
                 sc.mount(SOCKET, SOCKET, None, sc.MS_BIND)
+        self._answered = True
+        return self._change("ready")
 
     def _ended(self, status: int) -> None:
         self._pid = None
@@ -143,21 +136,12 @@ class Engine:
             self._change("failed", why)
         else:
             self._change("starting")
-            self._loop.later(RESTART_AFTER, self._start_again)
-
-    def _start_again(self) -> None:
-        if os.path.exists(STOPPED):  # since a moment
-            self._change("stopped")
-        elif self._pid is None:
-            self.start()
+            self._loop.later(RESTART_AFTER, self.start)
 
     def _asked(self) -> None:
         """Somebody wants the engine to run: start it if it does not, and forget how often it has ended."""
         self._ends.clear()
-        if self._pid is None:
-            self.start()
-        else:
-            self._look()
+        self.start()
 
 
 def _last_words(since: int) -> str:
@@ -171,3 +155,37 @@ def _last_words(since: int) -> str:
     # what it cannot start without is logged as fatal, or written plain before there is a log
     telling = [line for line in lines if "level=fatal" in line or "failed to start" in line or not line.startswith("time=")]
     return (telling or lines or ["it said nothing"])[-1][-600:]
+
+
+def lay_seed(seed: str, data_root: str) -> None:
+    """Put a seed's images into an engine's empty data directory; without a seed, do nothing.
+
+    A *seed* is what an engine's data directory held after it had loaded the workshop's images once (see
+    :mod:`netkit.laboratory.seed`). Its small files are copied; the image layers stay where they are, read only and shared by
+    all nodes of all labs: ``overlay2/ID/diff`` is a symbolic link, which dockerd follows as the lower directory of its overlay
+    mounts and simply unlinks when an image is removed.
+    """
+    if os.path.isdir(seed + "/image"):
+        copy_tree(seed + "/image", data_root + "/image")
+        copy_tree(seed + "/overlay2", data_root + "/overlay2", linked="diff")
+
+
+def copy_tree(source: str, target: str, linked: str | None = None) -> None:
+    """Copy directories, files and symbolic links; modes are kept, owners are the caller's.
+
+    Directories called ``linked`` are not copied: a symbolic link leads to them.
+    """
+    os.makedirs(target, exist_ok=True)
+    os.chmod(target, os.stat(source).st_mode & 0o7777)  # mkdir(2) takes the umask's bits away, and the sticky one
+    for entry in os.scandir(source):
+        there = f"{target}/{entry.name}"
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), there)
+        elif entry.is_dir() and entry.name == linked:
+            os.symlink(entry.path, there)
+        elif entry.is_dir():
+            copy_tree(entry.path, there, linked)
+        else:
+            with open(entry.path, "rb") as from_file, open(there, "wb") as to_file:
+                to_file.write(from_file.read())
+                os.fchmod(to_file.fileno(), entry.stat().st_mode & 0o7777)

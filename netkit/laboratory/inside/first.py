@@ -11,17 +11,13 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Callable
 
 from netkit.laboratory.inside import host, lan, mounts, wire
 from netkit.laboratory.inside import syscalls as sc
 from netkit.laboratory.inside.agent import Loop
 
 SETTLED = ("ready", "stopped", "failed", "down")  # states of hosts in which nothing is to be waited for
-
-
-def serve(control: socket.socket, spec: dict) -> None:
-    """Run the lab until the control socket closes."""
-    First(control, spec).run()
 
 
 class First:
@@ -35,10 +31,11 @@ class First:
         self._pids: dict[str, int] = {}
         self._known: set[str] = set()  # hosts that were ready once in their present life
         self._told = True
-        self._waiting: list[tuple[socket.socket, set[str]]] = []
-        self._dying: list[tuple[socket.socket, str]] = []
+        # who is to be answered, and when: a question put to the present state
+        self._waiting: list[tuple[socket.socket, Callable[[], bool]]] = []
 
     def run(self) -> None:
+        """Run the lab until the control socket closes."""
         sc.set_process_name("netkit-lab")
         mounts.make_private()
         os.chdir("/")
@@ -81,20 +78,14 @@ class First:
             sc.unshare(sc.NEWNET | sc.NEWNS | sc.NEWUTS | sc.NEWIPC | sc.NEWPID)
             pid = os.fork()
             if pid == 0:
-                self._close_sockets()
-                host.serve(name, host_spec, status, cable)
+                for sock in (self._control, self._listener, *(connection for connection, _ in self._waiting)):
+                    sock.close()  # a host must not be able to speak for the lab
+                host.Host(name, host_spec, status, cable).serve()
             os.write(pid_write, str(pid).encode())
         except BaseException as error:
             os.write(status, json.dumps({"state": "failed", "why": wire.describe(error)}).encode() + b"\n")
         finally:
             os._exit(0)
-
-    def _close_sockets(self) -> None:
-        """A host must not be able to speak for the lab."""
-        self._control.close()
-        self._listener.close()
-        for connection, _ in (*self._waiting, *self._dying):
-            connection.close()
 
     def _plug(self, begun: list[tuple[str, int, int]], before: list[str]) -> None:
         """Connect hosts to the LAN; what goes wrong is theirs to report, who may know better why."""
@@ -128,8 +119,6 @@ class First:
         if self._told and not wire.tell(self._control, {"event": "state", "hosts": self._states}):
             self._loop.running = False
         self._answer_waiting()
-        if not said:
-            self._tell_death(name)
 
     def _hear_opener(self) -> None:
         """The opener says that it has heard enough of states, and goodbye by closing its end."""
@@ -145,8 +134,7 @@ class First:
         """Requests: {"states": true}, {"need": [names]} answered when all are up or failed, {"kill": name} when it is dead."""
         received = wire.hear(connection)
         if received is None:
-            self._waiting = [(other, names) for other, names in self._waiting if other is not connection]
-            self._dying = [(other, name) for other, name in self._dying if other is not connection]
+            self._waiting = [(other, ready) for other, ready in self._waiting if other is not connection]
             self._loop.unwatch(connection)
             return connection.close()
         request, fds = received
@@ -163,21 +151,20 @@ class First:
             missing = [name for name in names if name not in self._pids]  # a host whose engine has ended is still that host
             if missing:
                 self._plug([self._begin(name) for name in missing], [])
-            self._waiting.append((connection, set(names)))
-            return self._answer_waiting()
-        if request.get("kill") in self._pids:
-            os.kill(self._pids[request["kill"]], signal.SIGKILL)
+            self._waiting.append((connection, lambda: all(map(self._is_settled, names))))
+        elif request.get("kill") in self._pids:
+            name, pid = request["kill"], self._pids[request["kill"]]
+            os.kill(pid, signal.SIGKILL)
             # whoever uses the host next must not meet the one that is ending
-            return self._dying.append((connection, request["kill"]))
-        wire.tell(connection, {"hosts": self._states})
+            self._waiting.append((connection, lambda: self._pids.get(name) != pid))
+        else:
+            self._waiting.append((connection, lambda: True))
+        self._answer_waiting()
 
-    def _tell_death(self, name: str) -> None:
-        for connection, killed in [pair for pair in self._dying if pair[1] == name]:
-            self._dying.remove((connection, killed))
-            wire.tell(connection, {"hosts": self._states})
+    def _is_settled(self, name: str) -> bool:
+        return name in self._known or self._states.get(name, {}).get("state") in SETTLED
 
     def _answer_waiting(self) -> None:
-        settled = {name for name, state in self._states.items() if state["state"] in SETTLED or name in self._known}
-        for connection, names in [pair for pair in self._waiting if pair[1] <= settled]:
-            self._waiting.remove((connection, names))
+        for connection, ready in [each for each in self._waiting if each[1]()]:
+            self._waiting.remove((connection, ready))
             wire.tell(connection, {"hosts": self._states})

@@ -1,6 +1,6 @@
-"""The LAN: a bridge in the lab's first network namespace, one cable to each host.
+"""The LAN: a bridge in the lab's first network namespace, one cable to each host, and what a host's end of it is set to.
 
-It has a namespace of its own because bridged frames pass the FORWARD chain wherever br_netfilter is
+The bridge has a namespace of its own because bridged frames pass the FORWARD chain wherever br_netfilter is
 loaded: on the machine's own rules they would be dropped, in an empty namespace they pass.
 """
 
@@ -18,6 +18,10 @@ BRIDGE = "lan"
 # <linux/sockios.h>, <linux/if.h>
 SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK = 0x8914, 0x8916, 0x891C
 IFF_UP, IFF_RUNNING = 0x1, 0x40
+CONF = "/proc/sys/net/ipv4/conf"
+# what decides who answers, who forwards and what is thrown away; values as Linux is compiled with (devinet.c)
+ZERO = ("forwarding", "rp_filter", "arp_ignore", "arp_announce", "arp_filter", "accept_local", "route_localnet", "proxy_arp")
+OWN = {**dict.fromkeys((*ZERO, "promote_secondaries"), "0"), "send_redirects": "1"}
 
 
 def run_ip(commands: list[str]) -> None:
@@ -70,3 +74,23 @@ def configure(address: str, netmask: str) -> None:
             fcntl.ioctl(sock, request, struct.pack("16s16s", b"eth0", where))
         for name in (b"lo", b"eth0"):
             fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", name, IFF_UP | IFF_RUNNING))
+
+
+def reset_settings() -> None:
+    """Inside a host: give its network namespace the kernel's own settings, whatever the machine's are; raises OSError.
+
+    A new network namespace copies the IPv4 settings of the machine's first one (net/ipv4/devinet.c, devinet_init_net, unless
+    net.core.devconf_inherit_init_net says otherwise). On a machine that forwards packets, as any with a Docker engine
+    does, a node would forward from the start, and its engine would leave the policy of FORWARD at ACCEPT: dockerd sets it
+    to DROP only where it switches forwarding on itself (libnetwork, setup_ip_forwarding.go).
+    """
+    # "default" is what interfaces begin with that come from now on, so it is first; then those that are there
+    for place in ("default", "all", *sorted(set(os.listdir(CONF)) - {"default", "all"})):
+        for name, value in OWN.items():
+            path = f"{CONF}/{place}/{name}"
+            with contextlib.suppress(FileNotFoundError):  # an older kernel, or an interface that has gone
+                with open(path, encoding="ascii") as file:
+                    known = file.read().strip()
+                if known != value:
+                    with open(path, "w", encoding="ascii") as file:  # the kernel takes a value at the file's beginning alone
+                        file.write(value)

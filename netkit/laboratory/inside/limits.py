@@ -19,11 +19,16 @@ PREFIX = "netkit-"  # of the names of control groups
 HIERARCHIES = ("/sys/fs/cgroup/pids", "/sys/fs/cgroup")  # version 1's own, version 2's only one
 
 
-def make_cgroup(lab_id: str, most: int) -> str | None:
-    """Make a control group with a pids limit for a lab; None where this machine offers none.
+def bound_processes(lab_id: str, most: int) -> str | None:
+    """Bound the processes of a lab whose holder the calling process is: root's by a control group with a pids limit.
 
-    The calling process keeps it locked as long as it lives (flock(2)): a group that nobody has locked is left over.
+    Returns the group's path; None where this machine offers none, and for an ordinary user. The calling process keeps the group
+    locked as long as it lives (flock(2)): a group that nobody has locked is left over.
     """
+    if os.geteuid() != 0:
+        bounds = [value for value in (*resource.getrlimit(resource.RLIMIT_NPROC), most) if value != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_NPROC, (min(bounds), min(bounds)))
+        return None
     for hierarchy in HIERARCHIES:
         path = f"{hierarchy}/{PREFIX}{lab_id}"
         try:
@@ -78,9 +83,3 @@ def join_cgroup(path: str) -> None:
     """Move the calling process, and so its children to come, into a control group; raises OSError."""
     with open(f"{path}/cgroup.procs", "w", encoding="ascii") as file:
         file.write(str(os.getpid()))
-
-
-def limit_processes(most: int) -> None:
-    """Bound the processes of the calling process's user in its lab (setrlimit(2), RLIMIT_NPROC)."""
-    bounds = [value for value in (*resource.getrlimit(resource.RLIMIT_NPROC), most) if value != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_NPROC, (min(bounds), min(bounds)))

@@ -16,6 +16,7 @@ BIN = "/run/netkit-bin"  # first on the PATH of every host
 SHARED = "/run/netkit"  # the lab's own directory, the same on every host
 PRIVATE = ("/tmp", "/dev/shm", "/run")  # empty at start
 LAYERED = ("/etc", "/var/lib")  # the machine's, with changes kept apart
+HOST_SIZE = 1 << 30  # bytes of a host's own tmpfs, at most
 WORKPLACES = (*PRIVATE, "/var/lib")  # where a kept path is the machine's own, written to for good
 
 
@@ -80,31 +81,32 @@ def replace_file(path: str, text: str) -> None:
         raise
 
 
-def build_root(hostname: str, files: dict[str, str], keep: list[str], size: int) -> None:
+def build_root(hostname: str, files: dict[str, str], keep: list[str]) -> None:
     """Give the calling process, alone in a new mount namespace, the file system of a lab's host.
 
     ``files`` (path → text) are written below /etc and /run, ``keep`` are paths that stay visible even under
-    a hidden place, ``size`` is the bound of the host's own tmpfs in bytes. Raises OSError.
+    a hidden place. Raises OSError.
     """
     make_private()
     kept = open_kept(keep)
     tmp = kept.pop("/tmp", None)
     shared = os.open(SHARED, os.O_PATH | os.O_CLOEXEC)
     store = "/run"  # any directory every machine has; it is covered by the host's own /run at the end
-    sc.mount("tmpfs", store, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, f"size={size},nr_inodes=400k,mode=755")
+    sc.mount("tmpfs", store, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, f"size={HOST_SIZE},nr_inodes=400k,mode=755")
     os.mkdir(f"{store}/run")
     for place in LAYERED:
         _layer(place, f"{store}/layers{place}", {path: text for path, text in files.items() if path.startswith(place + "/")})
-    # not only layered but empty: the machine's own engine keeps its settings and data there
-    _bind_new(f"{store}/settings", "/etc/docker", 0o755)
-    _bind_new(f"{store}/docker", "/var/lib/docker", 0o710)
-    if tmp is None:
-        _bind_new(f"{store}/tmp", "/tmp", 0o1777)
-    else:
+    # /etc/docker, /var/lib/docker: not only layered but empty, as the machine's own engine keeps its settings and data there
+    own = {"/etc/docker": 0o755, "/var/lib/docker": 0o710, "/tmp": 0o1777, "/dev/shm": 0o1777, "/run": 0o755}
+    if tmp is not None:
         os.close(tmp)  # whoever works there has the machine's own
-    if os.path.isdir("/dev/shm"):  # some containers have none
-        _bind_new(f"{store}/shm", "/dev/shm", 0o1777)
-    _bind_new(f"{store}/run", "/run", 0o755)
+        del own["/tmp"]
+    if not os.path.isdir("/dev/shm"):  # as in some containers
+        del own["/dev/shm"]
+    for place, mode in own.items():
+        os.makedirs(store + place, exist_ok=True)
+        os.chmod(store + place, mode)
+        sc.mount(store + place, place, None, sc.MS_BIND | sc.MS_REC)
     os.makedirs("/run/lock", exist_ok=True)
     os.makedirs(SHARED, exist_ok=True)
     sc.mount(f"/proc/self/fd/{shared}", SHARED, None, sc.MS_BIND | sc.MS_REC)
@@ -120,7 +122,6 @@ def build_root(hostname: str, files: dict[str, str], keep: list[str], size: int)
 def _layer(place: str, store: str, files: dict[str, str]) -> None:
     """Lay a writable layer over a directory of the machine (overlayfs; user xattrs: Linux 5.11)."""
     upper, work = store + "/upper", store + "/work"
-    os.makedirs(upper)
     os.makedirs(work)
     os.makedirs(upper + "/docker")
     for path, text in files.items():
@@ -158,17 +159,17 @@ def _link_entries(original: str, upper: str) -> None:
             _link_entries(entry.path, here)
 
 
-def _bind_new(source: str, target: str, mode: int) -> None:
-    os.makedirs(source, exist_ok=True)
-    os.chmod(source, mode)
-    sc.mount(source, target, None, sc.MS_BIND | sc.MS_REC)
-
-
 def _mount_kernel_views() -> None:
     """/proc, /sys and /dev/pts of this host's own namespaces; control groups to look at only."""
-    sc.mount("proc", "/proc", "proc", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC)
+    flags = sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC
+    sc.mount("proc", "/proc", "proc", flags)
     groups = os.open("/sys/fs/cgroup", os.O_PATH | os.O_CLOEXEC) if os.path.isdir("/sys/fs/cgroup") else None
-    _mount_sysfs()
+    try:
+        sc.mount("sysfs", "/sys", "sysfs", flags)
+    except PermissionError:
+        # to look at only where the machine's own is, as in a container without --privileged: the kernel lets nobody uncover in a
+        # new mount what an old one keeps (mount_too_revealing(), fs/namespace.c)
+        sc.mount("sysfs", "/sys", "sysfs", flags | sc.MS_RDONLY)
     if groups is not None:
         # runc's rootless manager may not, and must not, create groups that would outlive the lab
         sc.mount(f"/proc/self/fd/{groups}", "/sys/fs/cgroup", None, sc.MS_BIND | sc.MS_REC)
@@ -178,15 +179,3 @@ def _mount_kernel_views() -> None:
         # hides AppArmor's files: dockerd would load docker-default into the machine's kernel
         sc.mount("tmpfs", "/sys/kernel/security", "tmpfs", sc.MS_RDONLY, "size=4k")
     sc.mount("devpts", "/dev/pts", "devpts", sc.MS_NOSUID | sc.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5")
-
-
-def _mount_sysfs() -> None:
-    """/sys of this host; to look at only where the machine's own is, as in a container without --privileged.
-
-    The kernel lets nobody uncover in a new mount what an old one keeps (mount_too_revealing(), fs/namespace.c).
-    """
-    flags = sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC
-    try:
-        sc.mount("sysfs", "/sys", "sysfs", flags)
-    except PermissionError:
-        sc.mount("sysfs", "/sys", "sysfs", flags | sc.MS_RDONLY)
