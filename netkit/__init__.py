@@ -15,7 +15,7 @@ _WHERE = {
     "trace": "netkit.tracing.run:trace",
     "live": "netkit.liveview.show:live",
     "check": "netkit.exercises.check:check",
-    "progress": "netkit.exercises.overview:progress",
+    "progress": "netkit.exercises.progress:progress",
     "read_packet": "netkit.packets.pcap:read_packet",
     "read_measurements": "netkit.measurements:read_measurements",
     "open_lab": "netkit.laboratory.lab:open_lab",
