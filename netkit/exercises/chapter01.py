@@ -13,11 +13,8 @@ def _is_plugged(seen: Evidence, name: str, bridge: str) -> None:
     where = eth0.peer.namespace if eth0 and eth0.peer else "nowhere"
     other = seen.other_end(eth0)
     if other is None or where != "host":
-        raise Miss(
-            f"the other end of eth0 is in: {where}",
-            "The other end has to stay on node1.",
-            "Move it back, or make the cable anew on node1.",
-        )
+        hint = "The other end has to stay on node1."
+        raise Miss(f"the other end of eth0 is in: {where}", hint, "Move it back, or make the cable anew on node1.")
     if other.master != bridge:
         raise Miss(
             f"{other.name} is {f'a port of {other.master}' if other.master else 'plugged into nothing'}",
@@ -44,16 +41,11 @@ def _has_default_route(seen: Evidence, name: str, gateway: str) -> None:
     if any(str(route.gateway) == gateway for route in routes):
         return
     if routes:
-        raise Miss(
-            ", ".join(f"default via {route.gateway or f'no gateway, straight on {route.interface}'}" for route in routes),
-            "The way out leads to the wrong place: the gateway is the bridge's own address.",
-            f"`ip netns exec … ip route replace default via {gateway}`",
-        )
-    raise Miss(
-        "no default route",
-        "The container knows its own subnet, and nothing of the rest of the world.",
-        f"`ip netns exec … ip route add default via {gateway}`",
-    )
+        told = ", ".join(f"default via {route.gateway or f'no gateway, straight on {route.interface}'}" for route in routes)
+        hint = "The way out leads to the wrong place: the gateway is the bridge's own address."
+        raise Miss(told, hint, f"`ip netns exec … ip route replace default via {gateway}`")
+    hint = "The container knows its own subnet, and nothing of the rest of the world."
+    raise Miss("no default route", hint, f"`ip netns exec … ip route add default via {gateway}`")
 
 
 def _is_wired(name: str, bridge: str, address: str, gateway: str) -> tuple[Criterion, ...]:
@@ -62,9 +54,13 @@ def _is_wired(name: str, bridge: str, address: str, gateway: str) -> tuple[Crite
         criteria.has_cable(name),
         _is_plugged(name, bridge),
         _is_up(name),
-        criteria.has_address_on_eth0(name, address),
+        criteria.has_address(f"eth0 of {name}", address, lambda seen: seen.eth0(name)),
         _has_default_route(name, gateway),
     )
+
+
+def _reaches_outside(name: str, hint: str, stronger: str) -> Criterion:
+    return reaches(ping(name, OUTSIDE), f"an answer from outside, {OUTSIDE}", hint, stronger)
 
 
 BY_HAND = exercise(
@@ -78,9 +74,8 @@ BY_HAND = exercise(
         "All is wired as it should be; is docker0 up?",
         "`ip link set docker0 up`",
     ),
-    reaches(
-        ping("hand", OUTSIDE),
-        f"an answer from outside, {OUTSIDE}",
+    _reaches_outside(
+        "hand",
         "The container is wired as it should be: look at what node1 does with its packets.",
         "`iptables -t nat -S POSTROUTING` should have a MASQUERADE for 172.17.0.0/16; `sysctl net.ipv4.ip_forward` should be 1",
     ),
@@ -97,11 +92,8 @@ def _has_own_bridge(seen: Evidence, name: str) -> None:
             f"`ip link add {name} type bridge` (or `brctl addbr {name}`)",
         )
     if any(network.bridge == name for network in seen.node().networks):
-        raise Miss(
-            f"{name} is the bridge of a Docker network",
-            "Make this one yourself, without Docker.",
-            f"`docker network rm …`, then `ip link add {name} type bridge`",
-        )
+        hint = "Make this one yourself, without Docker."
+        raise Miss(f"{name} is the bridge of a Docker network", hint, f"`docker network rm …`, then `ip link add {name} type bridge`")
     if not bridge.up:
         raise Miss(f"{name} is down", "A new bridge is switched off.", f"`ip link set {name} up`")
 
@@ -114,11 +106,8 @@ def _has_masquerade(seen: Evidence, subnet: str, bridge: str) -> None:
     if any(each.not_leaving == bridge or each.leaving == "eth0" for each in found):
         return
     if found:
-        raise Miss(
-            f"a MASQUERADE for {subnet}, whichever way a packet leaves",
-            "It also rewrites what stays on your bridge: say which way out is meant.",
-            f"{rule}, and delete the other one",
-        )
+        hint = "It also rewrites what stays on your bridge: say which way out is meant."
+        raise Miss(f"a MASQUERADE for {subnet}, whichever way a packet leaves", hint, f"{rule}, and delete the other one")
     others = ", ".join(sorted({str(each.source) for each in masquerades})) or "nothing"
     hint = "Docker's rules are about Docker's subnets. Yours needs one, or nobody outside can answer."
     raise Miss(f"MASQUERADE for: {others}", hint, rule)
@@ -138,9 +127,8 @@ OWN_BRIDGE = exercise(
         "`iptables -S INPUT`",
     ),
     _has_masquerade("10.42.0.0/24", "br-mine"),
-    reaches(
-        ping("mine", OUTSIDE),
-        f"an answer from outside, {OUTSIDE}",
+    _reaches_outside(
+        "mine",
         "NAT changes addresses; whether a packet is forwarded at all is another table's business. What is the policy of FORWARD?",
         "`iptables -A DOCKER-USER -i br-mine -j ACCEPT` and `iptables -A DOCKER-USER -o br-mine -j ACCEPT`, before that chain's RETURN",
     ),
@@ -151,12 +139,7 @@ REPAIR = exercise(
     "why does it not work?",
     criteria.runs_without_network("lost"),
     *_is_wired("lost", "docker0", "172.17.43.1/16", "172.17.0.1"),
-    reaches(
-        ping("lost", OUTSIDE),
-        f"an answer from outside, {OUTSIDE}",
-        "The wiring is right now. What does node1 do with the packets?",
-        "`iptables -t nat -S POSTROUTING`",
-    ),
+    _reaches_outside("lost", "The wiring is right now. What does node1 do with the packets?", "`iptables -t nat -S POSTROUTING`"),
 )
 
 
@@ -170,11 +153,8 @@ def _publishes(seen: Evidence, name: str, port: int) -> None:
     hints = bricked_up, f"`docker start {name}`, or run it as the stub does"
     criteria.find_running(seen, name, missing=hints, stopped=hints)
     if (port, 80) not in seen.published(name):
-        raise Miss(
-            criteria.tell_published(seen, name),
-            "The port has to stay published: forbid it to one client only.",
-            f"`docker rm -f {name}`, and run it with `-p {port}:80`",
-        )
+        hint = "The port has to stay published: forbid it to one client only."
+        raise Miss(criteria.tell_published(seen, name), hint, f"`docker rm -f {name}`, and run it with `-p {port}:80`")
 
 
 @criterion("no answer for outside on port 8080 of node1")
@@ -183,23 +163,18 @@ def _is_shut(seen: Evidence) -> None:
         return
     dropping = [rule for rule in seen.firewall().rules if "DROP" in rule or "REJECT" in rule]
     rules = [rule for rule in dropping if "8080" in rule or OUTSIDE in rule]
+    told = "outside still gets the page on 8080"
     if any("-A INPUT" in rule for rule in rules):
-        raise Miss(
-            "outside still gets the page on 8080; a rule of yours is in INPUT",
-            "INPUT is for packets to node1 itself. After DNAT these are packets to the container: they are forwarded.",
-            "The chain for your rules about forwarded packets is DOCKER-USER.",
-        )
+        hint = "INPUT is for packets to node1 itself. After DNAT these are packets to the container: they are forwarded."
+        raise Miss(f"{told}; a rule of yours is in INPUT", hint, "The chain for your rules about forwarded packets is DOCKER-USER.")
     if any("-A DOCKER-USER" in rule and "--dport 8080" in rule for rule in rules):
         raise Miss(
-            "outside still gets the page on 8080; your rule asks for the port 8080",
+            f"{told}; your rule asks for the port 8080",
             "When FORWARD is asked, DNAT has been there already: the packet is for port 80 by now.",
             "conntrack knows the port the client asked for: `-m conntrack --ctorigdstport 8080`",
         )
-    raise Miss(
-        "outside still gets the page on 8080",
-        "Packets to a published port are forwarded packets: which chain before Docker's own is yours?",
-        f"`iptables -I DOCKER-USER -s {OUTSIDE} -p tcp -m conntrack --ctorigdstport 8080 -j DROP`",
-    )
+    hint = "Packets to a published port are forwarded packets: which chain before Docker's own is yours?"
+    raise Miss(told, hint, f"`iptables -I DOCKER-USER -s {OUTSIDE} -p tcp -m conntrack --ctorigdstport 8080 -j DROP`")
 
 
 ONE_DOOR = exercise(

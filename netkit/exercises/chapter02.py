@@ -36,17 +36,12 @@ def _leads_out_by(seen: Evidence, name: str, network: str) -> None:
     if known and any(route.gateway in known.gateways for route in routes):
         return
     if not routes:
-        raise Miss(
-            f"{name} has no default route",
-            f"{name} has no way out at all: is {network} internal, too?",
-            f"Only the other network is to be `--internal`: create {network} without it.",
-        )
+        hint = f"{name} has no way out at all: is {network} internal, too?"
+        raise Miss(f"{name} has no default route", hint, f"Only the other network is to be `--internal`: create {network} without it.")
     through = [each.name for each in seen.node().networks if routes[0].gateway in each.gateways]
-    raise Miss(
-        f"the default route leads through {', '.join(through) or routes[0].gateway}",
-        "Of the networks that offer a gateway, the first in the alphabet gives the way out. What if one of them offers none?",
-        "`docker network create --internal court` (remove the old one first)",
-    )
+    told = f"the default route leads through {', '.join(through) or routes[0].gateway}"
+    hint = "Of the networks that offer a gateway, the first in the alphabet gives the way out. What if one of them offers none?"
+    raise Miss(told, hint, "`docker network create --internal court` (remove the old one first)")
 
 
 GATE = exercise(
@@ -98,11 +93,9 @@ def _bridges_work(seen: Evidence) -> None:
         network = seen.node().network(side)
         bridge = seen.host().interface(network.bridge) if network and network.bridge else None
         if bridge is None or not bridge.up:
-            raise Miss(
-                f"the bridge of {side} is {'down' if bridge else 'missing'}",
-                "That is the whole switch, with everybody on it. Only one cable is to be broken.",
-                "`ip link set br-… up`, br-… having the first 12 digits of the network's id",
-            )
+            told = f"the bridge of {side} is {'down' if bridge else 'missing'}"
+            hint = "That is the whole switch, with everybody on it. Only one cable is to be broken."
+            raise Miss(told, hint, "`ip link set br-… up`, br-… having the first 12 digits of the network's id")
         for name in ANIMALS:
             outer = _find_cable(seen, name, side)[1]
             if outer and outer.master != bridge.name:
@@ -118,20 +111,14 @@ def _one_is_cut(seen: Evidence, name: str, side: str) -> None:
     cables = {place: _find_cable(seen, *place) for place in itertools.product(ANIMALS, SIDES)}
     for (who, where), (inner, _) in cables.items():
         if inner and not inner.up:
-            raise Miss(
-                f"{who}'s own end in {where} is down",
-                "A cable has two ends: the one on node1 is meant, and the container's own stays up.",
-                f"`nsenter --net=… ip link set … up`, with the SandboxKey of {who}",
-            )
+            hint = "A cable has two ends: the one on node1 is meant, and the container's own stays up."
+            raise Miss(f"{who}'s own end in {where} is down", hint, f"`nsenter --net=… ip link set … up`, with the SandboxKey of {who}")
     cut = [place for place, (_, outer) in cables.items() if outer and not outer.up]
     if cut == [(name, side)]:
         return
     if not cut:
-        raise Miss(
-            "all six cables work",
-            f"Which veth on node1 has the number that `iflink` shows in {name}, for the interface with its address in {side}?",
-            "`grep -lx NUMBER /sys/class/net/veth*/ifindex`, then `ip link set veth… down`",
-        )
+        hint = f"Which veth on node1 has the number that `iflink` shows in {name}, for the interface with its address in {side}?"
+        raise Miss("all six cables work", hint, "`grep -lx NUMBER /sys/class/net/veth*/ifindex`, then `ip link set veth… down`")
     who, where = next(place for place in cut if place != (name, side))
     told = f"cut: {who} in {where}"
     if (name, side) in cut:
@@ -142,11 +129,8 @@ def _one_is_cut(seen: Evidence, name: str, side: str) -> None:
             f"The right container, the other network. Its interfaces are not numbered as the others' are: look for the address in {side}.",
             f"`docker inspect -f '{{{{.NetworkSettings.Networks.{side}.IPAddress}}}}' {name}`, and which interface has it?",
         )
-    raise Miss(
-        told,
-        "Somebody else's cable. The number after `@if` is a device's number in the other namespace, not a container's.",
-        f"`docker exec {name} cat /sys/class/net/eth…/iflink` is the number to look for on node1.",
-    )
+    hint = "Somebody else's cable. The number after `@if` is a device's number in the other namespace, not a container's."
+    raise Miss(told, hint, f"`docker exec {name} cat /sys/class/net/eth…/iflink` is the number to look for on node1.")
 
 
 CUT = exercise("2.2", "cut one cable", _runs(*ANIMALS), _all_connected(), _bridges_work(), _one_is_cut("bee", "west"))
@@ -164,27 +148,18 @@ def _share_network(seen: Evidence, one: str, other: str) -> None:
         return
     found = "; ".join(f"{name}: {', '.join(sorted(seen.endpoints(name))) or 'none'}" for name in (one, other))
     if "bridge" in seen.endpoints(one) and "bridge" in seen.endpoints(other):
-        raise Miss(
-            found,
-            "Both are on docker0, and there it ends: on docker0, nobody answers questions for names.",
-            "A network made by `docker network create` has a DNS server: connect both to one.",
-        )
-    raise Miss(
-        found,
-        f"{one} and {other} have no network in common.",
-        f"`docker network connect NETWORK {one}`, and the same for {other} where it is not in it",
-    )
+        hint = "Both are on docker0, and there it ends: on docker0, nobody answers questions for names."
+        raise Miss(found, hint, "A network made by `docker network create` has a DNS server: connect both to one.")
+    hint = f"{one} and {other} have no network in common."
+    raise Miss(found, hint, f"`docker network connect NETWORK {one}`, and the same for {other} where it is not in it")
 
 
 @criterion("no link, and no entry about the database in /etc/hosts of {name}")
 def _has_no_link(seen: Evidence, name: str) -> None:
     links = seen.ask(Probe("node1", f"docker inspect -f '{{{{range .HostConfig.Links}}}}{{{{println .}}}}{{{{end}}}}' {name}"))
     if links.stdout.strip():
-        raise Miss(
-            f"{name} has a link: {links.stdout.strip()}",
-            "It still depends on one certain container. Without `--link`, please.",
-            f"`docker rm -f {name}`, and run it in a network of your own",
-        )
+        hint = "It still depends on one certain container. Without `--link`, please."
+        raise Miss(f"{name} has a link: {links.stdout.strip()}", hint, f"`docker rm -f {name}`, and run it in a network of your own")
     if seen.answers(Probe("node1", f"docker exec {name} grep -qwE 'database|store' /etc/hosts")):
         raise Miss(
             f"a line about the database in {name}'s /etc/hosts",
@@ -217,18 +192,13 @@ def _has_alias(seen: Evidence, name: str, user: str, alias: str) -> None:
 def _was_recreated(seen: Evidence) -> None:
     page = seen.ask(DATABASE).stdout
     if "new stock" not in page:
-        raise Miss(
-            f"http://database:5432/ says: {page.strip() or 'no page'}",
-            "Recreate store with a page that says `new stock`, listening on port 5432.",
-            "busybox sh -c 'echo new stock > /tmp/index.html; httpd -f -p 5432 -h /tmp'",
-        )
+        told = f"http://database:5432/ says: {page.strip() or 'no page'}"
+        hint = "Recreate store with a page that says `new stock`, listening on port 5432."
+        raise Miss(told, hint, "busybox sh -c 'echo new stock > /tmp/index.html; httpd -f -p 5432 -h /tmp'")
     started = "started() { date -d $(docker inspect -f '{{.State.StartedAt}}' $1) +%s%N; }"
     if not seen.answers(Probe("node1", f"{started}; [ $(started till) -lt $(started store) ]")):
-        raise Miss(
-            "till was started after store",
-            "The proof is missing: a till that knows the old store and meets a new one.",
-            "`docker rm -f store`, and run it once more, with all its options; leave till alone",
-        )
+        stronger = "`docker rm -f store`, and run it once more, with all its options; leave till alone"
+        raise Miss("till was started after store", "The proof is missing: a till that knows the old store and meets a new one.", stronger)
 
 
 UNLINK = exercise(
@@ -264,11 +234,9 @@ def _is_plugged_where_docker_says(seen: Evidence, name: str, user: str) -> None:
             return
         state = "missing" if outer is None else "down" if outer.master == network.bridge else f"plugged into {outer.master or 'nothing'}"
         misses.append(f"the cable of {name} in {network.name} is {state}")
-    raise Miss(
-        "; ".join(misses),
-        f"Docker believes that {name} is in this network. Into which bridge is node1's end of its cable really plugged?",
-        f"`docker network disconnect` and `connect` make {name}'s endpoint anew (or `ip link set veth… master br-…`)",
-    )
+    told = "; ".join(misses)
+    hint = f"Docker believes that {name} is in this network. Into which bridge is node1's end of its cable really plugged?"
+    raise Miss(told, hint, f"`docker network disconnect` and `connect` make {name}'s endpoint anew (or `ip link set veth… master br-…`)")
 
 
 REPAIR = exercise(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netkit.exercises import criteria
 from netkit.exercises.criteria import ADDRESSES, ping, reaches
-from netkit.exercises.frame import Evidence, Miss, Probe, criterion, exercise
+from netkit.exercises.frame import Criterion, Evidence, Miss, Probe, criterion, exercise
 
 NODE1 = ADDRESSES["node1"]
 
@@ -12,14 +12,6 @@ NODE1 = ADDRESSES["node1"]
 def _page(host: str, address: str, inside: str = "") -> Probe:
     """Ask for a page, three times if need be, for a server that has just been started; the reply is what it says."""
     return Probe(host, f"for i in 1 2 3; do {inside}curl -s --max-time 1 http://{address}/ && exit; sleep 0.2; done; exit 1")
-
-
-@criterion("{expected}")
-def _says(seen: Evidence, probe: Probe, page: str, expected: str, hint: str, stronger: str) -> None:
-    """A page is served where it should be, and is the right one."""
-    reply = seen.ask(probe)
-    if reply.status != 0 or page not in reply.stdout:
-        raise Miss("no answer" if reply.status else f"the answer {reply.stdout.strip()[:40]!r}", hint, stronger)
 
 
 @criterion("a container {name} that runs")
@@ -56,11 +48,8 @@ def _owns(seen: Evidence, name: str, *ports: tuple[int, int]) -> None:
     if mode != "bridge":
         raise Miss(f"{name} has the mode {mode}", "The owner of a stack is in bridge mode, and the others join it.", anew)
     if not set(ports) <= seen.published(name):
-        raise Miss(
-            criteria.tell_published(seen, name),
-            "Ports belong to the stack, so it is the stack's owner that publishes them, and it has to be told when it is made.",
-            f"`docker rm -f` all of the pod, then {anew}, then the others again",
-        )
+        hint = "Ports belong to the stack, so it is the stack's owner that publishes them, and it has to be told when it is made."
+        raise Miss(criteria.tell_published(seen, name), hint, f"`docker rm -f` all of the pod, then {anew}, then the others again")
 
 
 @criterion("{name} in host mode")
@@ -68,11 +57,8 @@ def _is_host_mode(seen: Evidence, name: str) -> None:
     container = seen.container(name)
     mode = container.mode if container else "none"
     if mode != "host":
-        raise Miss(
-            f"{name} has the mode {mode}",
-            f"{name} has to stay in host mode: it needs what node1's own network namespace has.",
-            f"`docker rm -f {name}`, and run it with `--net=host`",
-        )
+        hint = f"{name} has to stay in host mode: it needs what node1's own network namespace has."
+        raise Miss(f"{name} has the mode {mode}", hint, f"`docker rm -f {name}`, and run it with `--net=host`")
 
 
 POD = exercise(
@@ -84,19 +70,19 @@ POD = exercise(
     _joins("page", "pod"),
     _joins("sidecar", "pod"),
     _owns("pod", (8081, 80)),
-    _says(
+    reaches(
         _page("node1", "127.0.0.1", "docker exec sidecar "),
-        "a page",
         "the page, for the sidecar on its localhost",
         "They share a stack, but on port 80 of it nobody serves the page.",
         "`docker exec sidecar ss -ltn`: `httpd -f -h /tmp` listens on port 80",
+        page="a page",
     ),
-    _says(
+    reaches(
         _page("outside", f"{NODE1}:8081"),
-        "a page",
         "the page, for outside on port 8081",
         "All is where it should be; do node1's rules let it through?",
         "`iptables -S DOCKER-USER`",
+        page="a page",
     ),
 )
 
@@ -118,11 +104,8 @@ def _is_shut(seen: Evidence, who: str) -> None:
             "A rule that names one visitor leaves the door open for all others on the LAN.",
             "Say by which way it may come, not from whom: `! -i lo`",
         )
-    raise Miss(
-        f"{who} gets the page on port 9000",
-        "The server listens on all addresses of node1, the LAN's among them. Which one would be enough?",
-        "`httpd -f -p 127.0.0.1:9000 -h /tmp`",
-    )
+    hint = "The server listens on all addresses of node1, the LAN's among them. Which one would be enough?"
+    raise Miss(f"{who} gets the page on port 9000", hint, "`httpd -f -p 127.0.0.1:9000 -h /tmp`")
 
 
 NO_RISK = exercise(
@@ -133,19 +116,19 @@ NO_RISK = exercise(
     _is_host_mode("status"),
     _is_shut("outside"),
     _is_shut("node2"),
-    _says(
+    reaches(
         _page("node1", "127.0.0.1:9000"),
-        "secrets",
         "the page on 127.0.0.1:9000, for node1 itself",
         "Now it is shut for node1, too. Its own packets to itself also go through INPUT, coming in by `lo`.",
         "`! -i lo` in the rule, or let the server listen on 127.0.0.1:9000 and take the rule away",
+        page="secrets",
     ),
-    _says(
+    reaches(
         _page("outside", f"{NODE1}:9001"),
-        "all is well",
         "the page of status, for outside on port 9001",
         "More is shut than the one port: status is for everybody.",
         "Name the port in your rule: `-p tcp --dport 9000`",
+        page="all is well",
     ),
 )
 
@@ -165,11 +148,9 @@ def _leads_to(seen: Evidence, name: str, other: str) -> None:
             "No bridge: a veth pair has two ends, and here are two containers.",
             f"Delete it, and `ip link add name eth0 netns {name} type veth peer name eth0 netns {other}`",
         )
-    raise Miss(
-        f"the other end of eth0 is in: {peer.namespace if peer else 'nowhere'}",
-        f"The other end belongs into {other}.",
-        f"`ip link set … netns {other}`, and name it eth0 there",
-    )
+    told = f"the other end of eth0 is in: {peer.namespace if peer else 'nowhere'}"
+    hint = f"The other end belongs into {other}."
+    raise Miss(told, hint, f"`ip link set … netns {other}`, and name it eth0 there")
 
 
 @criterion("both ends switched on")
@@ -186,11 +167,8 @@ def _nobody_else(seen: Evidence, *names: str) -> None:
         inside = seen.inside(name)
         more = [each.name for each in inside.interfaces if each.kind not in ("loopback", "sit", "ipip", "gre")]
         if any(route.destination.version == 4 and route.gateway for route in inside.routes):
-            raise Miss(
-                f"{name} has a route by way of a gateway",
-                "The other one is on the same cable, and there is nobody behind it: no gateway is needed.",
-                f"`ip -n {name} route delete default`",
-            )
+            hint = "The other one is on the same cable, and there is nobody behind it: no gateway is needed."
+            raise Miss(f"{name} has a route by way of a gateway", hint, f"`ip -n {name} route delete default`")
         if more != ["eth0"]:
             raise Miss(f"interfaces in {name}: {', '.join(more)}", "One cable, and nothing else.", f"`ip -n {name} link delete …`")
 
@@ -203,8 +181,8 @@ CABLE = exercise(
     criteria.has_cable("alpha"),
     _leads_to("alpha", "beta"),
     _both_up("alpha", "beta"),
-    criteria.has_address_on_eth0("alpha", "10.5.5.1/30"),
-    criteria.has_address_on_eth0("beta", "10.5.5.2/30"),
+    criteria.has_address("eth0 of alpha", "10.5.5.1/30", lambda seen: seen.eth0("alpha")),
+    criteria.has_address("eth0 of beta", "10.5.5.2/30", lambda seen: seen.eth0("beta")),
     _nobody_else("alpha", "beta"),
     reaches(
         ping("alpha", "10.5.5.2"),
@@ -213,6 +191,11 @@ CABLE = exercise(
         "`ip -n alpha route`, and `ip netns exec alpha iptables -S`; the same for beta",
     ),
 )
+
+
+def _serves(name: str, port: int, hint: str, stronger: str) -> Criterion:
+    return reaches(_page("outside", f"{NODE1}:{port}"), f"the page of {name} on port {port}", hint, stronger, page=name)
+
 
 CLASH = exercise(
     "3.4",
@@ -223,26 +206,18 @@ CLASH = exercise(
     _joins("cart", "shop"),
     _runs("ads", "It serves one of the pages."),
     _joins("ads", "shop"),
-    _says(
-        _page("outside", f"{NODE1}:8091"),
-        "cart",
-        "the page of cart on port 8091",
-        "cart has the pod's port 80.",
-        "Make cart anew as the stub does.",
-    ),
-    _says(
-        _page("outside", f"{NODE1}:8092"),
+    _serves("cart", 8091, "cart has the pod's port 80.", "Make cart anew as the stub does."),
+    _serves(
         "ads",
-        "the page of ads on port 8092",
+        8092,
         "The pod publishes 8092 as its port 81: on which port does ads listen?",
         "`docker rm -f ads`, and run it anew with `httpd -f -p 81 -h /tmp`",
     ),
     _runs("stats", "It serves one of the pages."),
     _is_host_mode("stats"),
-    _says(
-        _page("outside", f"{NODE1}:8093"),
+    _serves(
         "stats",
-        "the page of stats on port 8093",
+        8093,
         "In host mode nothing is mapped, and `-p` is discarded: the server itself has to use the port that is wanted.",
         "`docker rm -f stats`, and run it anew, without `-p`, with `httpd -f -p 8093 -h /tmp`",
     ),

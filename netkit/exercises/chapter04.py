@@ -23,11 +23,8 @@ def _has_network(seen: Evidence, name: str, driver: str = "bridge") -> None:
     create = f"`docker network create {'-d macvlan -o parent=eth0 ' if driver == 'macvlan' else ''}{name}`"
     if network is None:
         others = ", ".join(each.name for each in seen.node().networks if each.name not in ("bridge", "host", "none")) or "none"
-        raise Miss(
-            f"no network {name} (your own: {others})",
-            "Make it first: a network is there before its containers.",
-            f"{create}, with the options the exercise asks for",
-        )
+        hint = "Make it first: a network is there before its containers."
+        raise Miss(f"no network {name} (your own: {others})", hint, f"{create}, with the options the exercise asks for")
     if network.driver != driver:
         raise Miss(
             f"{name} is a network of the driver {network.driver}",
@@ -101,13 +98,12 @@ def _has_subnet(seen: Evidence, name: str, subnet: str) -> None:
     network = seen.node().network(name)
     found = [str(each) for each in network.subnets] if network else []
     if subnet not in found:
-        raise Miss(
-            f"{name} has the subnet {', '.join(found) or 'none'}",
-            f"Choose the subnet {subnet} when you make the network: afterwards it is fixed.",
-            f"`docker network create --internal --subnet {subnet} {name}`, after `docker network rm {name}`",
-        )
+        told = f"{name} has the subnet {', '.join(found) or 'none'}"
+        hint = f"Choose the subnet {subnet} when you make the network: afterwards it is fixed."
+        raise Miss(told, hint, f"`docker network create --internal --subnet {subnet} {name}`, after `docker network rm {name}`")
 
 
+IN_PROXY = "docker exec proxy"
 TIERS = exercise(
     "4.2",
     "an application in three tiers",
@@ -120,9 +116,7 @@ TIERS = exercise(
     is_in("proxy", "data", "front"),
     reaches(
         Probe(
-            "node1",
-            "docker exec proxy nslookup database 127.0.0.11 | grep -q 'Address.*10.88.0.10$' && docker exec proxy ping -c 1 -W 1 database",
-            4,
+            "node1", f"{IN_PROXY} nslookup database 127.0.0.11 | grep -q 'Address.*10.88.0.10$' && {IN_PROXY} ping -c 1 -W 1 database", 4
         ),
         "an answer for proxy from the name database",
         "The container is found as db. A second name is an alias of its endpoint in data.",
@@ -211,20 +205,15 @@ def _node1_reaches_printer(seen: Evidence) -> None:
             f"`ip link add lan0 link eth0 type macvlan mode bridge`, then an address, up, and a route to {PRINTER} by it",
         )
     if own.macvlan_mode != "bridge":
-        raise Miss(
-            f"{own.name} is in mode {own.macvlan_mode}",
-            "A macvlan of that mode does not talk to the others on its card directly.",
-            f"`ip link delete {own.name}`, and make it again with `mode bridge`",
-        )
+        hint = "A macvlan of that mode does not talk to the others on its card directly."
+        raise Miss(f"{own.name} is in mode {own.macvlan_mode}", hint, f"`ip link delete {own.name}`, and make it again with `mode bridge`")
     if not own.up:
         raise Miss(f"{own.name} is down", "A new interface is switched off.", f"`ip link set {own.name} up`, then the route")
     modes = {str(each.macvlan_mode) for each in seen.inside("printer").interfaces if each.kind == "macvlan"}
     if modes - {"bridge"}:
-        raise Miss(
-            f"the container's macvlan is in mode {', '.join(sorted(modes))}",
-            "The container's side refuses the others on the card: Docker was asked for another mode than bridge.",
-            "Make the network anew, without `-o macvlan_mode=…`",
-        )
+        told = f"the container's macvlan is in mode {', '.join(sorted(modes))}"
+        hint = "The container's side refuses the others on the card: Docker was asked for another mode than bridge."
+        raise Miss(told, hint, "Make the network anew, without `-o macvlan_mode=…`")
     raise Miss(
         f"{own.name} is there and up, and node1 gets no answer",
         f"By which interface does node1 send to {PRINTER}? The LAN's own route is by eth0.",

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from netkit.exercises.criteria import ADDRESSES, has_address, is_refused, reaches
-from netkit.exercises.frame import Criterion, Evidence, Miss, Probe, criterion, exercise
+from netkit.exercises.frame import Evidence, Miss, Probe, criterion, exercise
 from netkit.network.model import Interface, Service
 
 NODES = tuple(ADDRESSES)
@@ -18,11 +18,8 @@ def _is_swarm(seen: Evidence) -> None:
     member = "docker info --format '{{.Swarm.LocalNodeState}}' | grep -qx active"
     missing = [name for name in NODES if seen.node(name).swarm is None or not seen.answers(Probe(name, member))]
     if missing:
-        raise Miss(
-            f"{' and '.join(missing)} in no swarm",
-            "Both machines have to stay in the swarm that the stub has made.",
-            "Run the stub again, and begin anew.",
-        )
+        hint = "Both machines have to stay in the swarm that the stub has made."
+        raise Miss(f"{' and '.join(missing)} in no swarm", hint, "Run the stub again, and begin anew.")
 
 
 @criterion("an overlay network {name} with {subnet}")
@@ -31,17 +28,12 @@ def _has_overlay(seen: Evidence, name: str, subnet: str) -> None:
     if network is None:
         raise Miss(f"no network {name} on node1", "Create the network on the manager.", f"`{create}")
     if network.driver != "overlay":
-        raise Miss(
-            f"{name} has the driver {network.driver}",
-            "That network ends at the edge of node1: without `-d`, Docker makes a bridge.",
-            f"`docker network rm {name}`, then `{create}",
-        )
+        hint = "That network ends at the edge of node1: without `-d`, Docker makes a bridge."
+        raise Miss(f"{name} has the driver {network.driver}", hint, f"`docker network rm {name}`, then `{create}")
     if ipaddress.ip_network(subnet) not in network.subnets:
-        raise Miss(
-            f"{name} has {', '.join(map(str, network.subnets)) or 'no subnet'}",
-            "The swarm has picked a subnet, or you another one. It cannot be changed afterwards.",
-            f"`docker service rm …`, `docker network rm {name}`, and create it with `--subnet {subnet}`",
-        )
+        told = f"{name} has {', '.join(map(str, network.subnets)) or 'no subnet'}"
+        hint = "The swarm has picked a subnet, or you another one. It cannot be changed afterwards."
+        raise Miss(told, hint, f"`docker service rm …`, `docker network rm {name}`, and create it with `--subnet {subnet}`")
 
 
 def _find_service(seen: Evidence, name: str) -> Service:
@@ -55,22 +47,17 @@ def _find_service(seen: Evidence, name: str) -> Service:
             "`docker run` starts a container on one machine; a service is a wish to the whole swarm.",
             f"`docker rm -f {name}`, then `docker service create --name {name} …` on node1",
         )
-    raise Miss(
-        f"services: {', '.join(found) or 'none'}",
-        f"Make a service of the name {name}, on the manager.",
-        f"`docker service create --detach --no-resolve-image --name {name} …`",
-    )
+    hint = f"Make a service of the name {name}, on the manager."
+    raise Miss(f"services: {', '.join(found) or 'none'}", hint, f"`docker service create --detach --no-resolve-image --name {name} …`")
 
 
 @criterion("{name} on the network {network}")
 def _is_on(seen: Evidence, name: str, network: str) -> None:
     networks = _find_service(seen, name).networks
     if network not in networks:
-        raise Miss(
-            f"{name} is on: {', '.join(networks) or 'no network of its own'}",
-            "The service has not been put on the network.",
-            f"`docker service update --network-add {network} {name}`, or create it with `--network {network}`",
-        )
+        told = f"{name} is on: {', '.join(networks) or 'no network of its own'}"
+        hint = "The service has not been put on the network."
+        raise Miss(told, hint, f"`docker service update --network-add {network} {name}`, or create it with `--network {network}`")
 
 
 @criterion("a service {name} with a task running on each node")
@@ -82,11 +69,8 @@ def _runs_everywhere(seen: Evidence, name: str) -> None:
     where = f"running on: {', '.join(running) or 'no node yet'}"
     if service.mode == "replicated" and service.replicas == 1:
         raise Miss(where, "One replica is in one place. There are two nodes.", f"`docker service scale {name}=2`")
-    raise Miss(
-        where,
-        "Not on each node: is it still starting, or kept away from one of them?",
-        f"`docker service ps --no-trunc {name}` says why; `--mode global` means one on every node",
-    )
+    hint = "Not on each node: is it still starting, or kept away from one of them?"
+    raise Miss(where, hint, f"`docker service ps --no-trunc {name}` says why; `--mode global` means one on every node")
 
 
 @criterion("the name {name} giving the tasks' own addresses")
@@ -130,11 +114,8 @@ def _each_vx(seen: Evidence) -> Iterator[tuple[str, Interface | None]]:
 def _is_vxlan(seen: Evidence) -> None:
     for node, vx in _each_vx(seen):
         if vx is None:
-            raise Miss(
-                f"no interface vx on {node}",
-                "A VXLAN device is needed on both machines.",
-                "`ip link add vx type vxlan id 42 dstport 4789 dev eth0`",
-            )
+            hint = "A VXLAN device is needed on both machines."
+            raise Miss(f"no interface vx on {node}", hint, "`ip link add vx type vxlan id 42 dstport 4789 dev eth0`")
         anew = "`ip link delete vx`, "
         if vx.vxlan is None:
             raise Miss(f"vx on {node} is a {vx.kind}", "The kind of device is vxlan.", f"{anew}then `ip link add vx type vxlan …`")
@@ -164,10 +145,6 @@ def _is_small(seen: Evidence) -> None:
             )
 
 
-def _has_vx_address(node: str, address: str) -> Criterion:
-    return has_address(f"vx of {node}", address, lambda seen: seen.host(node).interface("vx"))
-
-
 @criterion("each of the two knowing where the other one is")
 def _know_each_other(seen: Evidence) -> None:
     """Rows that were learned from traffic do not count: they are gone after five minutes of silence."""
@@ -176,11 +153,9 @@ def _know_each_other(seen: Evidence) -> None:
         rows = [row for row in seen.host(node).forwarding if "vx" in (row.port, row.owner) and row.kind != "learned"]
         towards = {str(each) for each in (group, *(row.destination for row in rows)) if each}
         if ADDRESSES[other] not in towards and not (group and group.is_multicast):
-            raise Miss(
-                f"vx on {node} sends to: {', '.join(sorted(towards)) or 'nobody'}",
-                f"vx on {node} does not know that {other} is at {ADDRESSES[other]}: you are the control plane.",
-                f"on {node}: `bridge fdb append 00:00:00:00:00:00 dev vx dst {ADDRESSES[other]}`",
-            )
+            told = f"vx on {node} sends to: {', '.join(sorted(towards)) or 'nobody'}"
+            hint = f"vx on {node} does not know that {other} is at {ADDRESSES[other]}: you are the control plane."
+            raise Miss(told, hint, f"on {node}: `bridge fdb append 00:00:00:00:00:00 dev vx dst {ADDRESSES[other]}`")
 
 
 BY_HAND = exercise(
@@ -188,8 +163,8 @@ BY_HAND = exercise(
     "you are the control plane",
     _is_vxlan(),
     _is_up(),
-    _has_vx_address("node1", "10.42.0.1/24"),
-    _has_vx_address("node2", "10.42.0.2/24"),
+    has_address("vx of node1", "10.42.0.1/24", lambda seen: seen.host("node1").interface("vx")),
+    has_address("vx of node2", "10.42.0.2/24", lambda seen: seen.host("node2").interface("vx")),
     _know_each_other(),
     reaches(
         Probe("node1", "ping -c 2 -i 0.2 -W 1 10.42.0.2"),
@@ -207,7 +182,7 @@ def _keeps_containers(seen: Evidence) -> None:
         container = seen.container(name, node)
         if container is None:
             raise Miss(f"{name} does not run on {node}", "Both containers have to go on running.", f"on {node}: `docker start {name}`")
-        if not any(each.network == "talk" for each in container.endpoints):
+        if "talk" not in seen.endpoints(name, node):
             hint = "The network was right: the fault lies below it."
             raise Miss(f"{name} is not on talk", hint, f"on {node}: `docker network connect talk {name}`")
 
@@ -216,27 +191,19 @@ def _keeps_containers(seen: Evidence) -> None:
 def _talks(seen: Evidence) -> None:
     if seen.answers(Probe("node1", "for i in 1 2; do docker exec ask ping -c 1 -W 1 answer && exit; done; exit 1")):
         return
-    opened = {
-        node: [rule for rule in seen.firewall(node).rules if "-A INPUT" in rule and "ACCEPT" in rule and "4789" in rule] for node in NODES
-    }
-    if any("-p tcp" in rule for rule in opened["node2"]):
-        raise Miss(
-            "no answer; TCP port 4789 is open",
-            "VXLAN is not TCP.",
-            "`iptables -I INPUT -i eth0 -p udp --dport 4789 -j ACCEPT` on node2",
-        )
-    if opened["node2"]:
-        raise Miss(
-            "no answer; the rule for 4789 is there",
-            "Rules are asked in order, and the first that fits decides: yours comes after the DROP.",
-            "`-I INPUT` puts a rule first, `-A INPUT` last",
-        )
-    if opened["node1"]:
-        raise Miss(
-            "no answer; UDP port 4789 is opened on node1",
-            "The packets leave node1, and reach node2. Which machine has the firewall?",
-            "`netkit on node2 -- iptables -L INPUT -nvx`",
-        )
+
+    def opening(node: str) -> list[str]:
+        return [rule for rule in seen.firewall(node).rules if all(words in rule for words in ("-A INPUT", "ACCEPT", "4789"))]
+
+    if any("-p tcp" in rule for rule in opening("node2")):
+        hint = "VXLAN is not TCP."
+        raise Miss("no answer; TCP port 4789 is open", hint, "`iptables -I INPUT -i eth0 -p udp --dport 4789 -j ACCEPT` on node2")
+    if opening("node2"):
+        hint = "Rules are asked in order, and the first that fits decides: yours comes after the DROP."
+        raise Miss("no answer; the rule for 4789 is there", hint, "`-I INPUT` puts a rule first, `-A INPUT` last")
+    if opening("node1"):
+        hint = "The packets leave node1, and reach node2. Which machine has the firewall?"
+        raise Miss("no answer; UDP port 4789 is opened on node1", hint, "`netkit on node2 -- iptables -L INPUT -nvx`")
     raise Miss(
         "no answer",
         "Gossip (7946) gets through, so names resolve. What carries the packets themselves? See whether it arrives on node2, and what becomes of it.",
@@ -283,11 +250,8 @@ def _answers_for_itself(seen: Evidence, node: str) -> None:
     if said and said in {node, *(each.id[:12] for each in seen.node(node).containers if each.service == "page")}:
         return
     if said:
-        raise Miss(
-            f"port 8080 of {node} says {said[:60]!r}",
-            "An answer, but not this machine's task's host name.",
-            "`--hostname '{{.Node.Hostname}}'`, and `hostname > /tmp/index.html; httpd -f -h /tmp` in the container",
-        )
+        stronger = "`--hostname '{{.Node.Hostname}}'`, and `hostname > /tmp/index.html; httpd -f -h /tmp` in the container"
+        raise Miss(f"port 8080 of {node} says {said[:60]!r}", "An answer, but not this machine's task's host name.", stronger)
     raise Miss(
         f"no answer from port 8080 of {node}",
         "The task is there and its port is published. Does the task serve anything on port 80?",

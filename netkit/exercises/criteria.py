@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
-from netkit.exercises.frame import Criterion, Evidence, Miss, Probe, criterion
+from netkit.exercises.frame import Evidence, Miss, Probe, criterion
 from netkit.network.model import Container, Interface
 
 OUTSIDE = "192.168.59.254"
@@ -20,10 +20,11 @@ def ping(container: str, target: str, wait: int = 2) -> Probe:
 
 
 @criterion("{expected}")
-def reaches(seen: Evidence, probe: Probe, expected: str, hint: str, stronger: str) -> None:
-    """A probe succeeds."""
-    if not seen.answers(probe):
-        raise Miss("no answer", hint, stronger)
+def reaches(seen: Evidence, probe: Probe, expected: str, hint: str, stronger: str, page: str = "") -> None:
+    """A probe succeeds, and its reply is the right page."""
+    reply = seen.ask(probe)
+    if reply.status != 0 or page not in reply.stdout:
+        raise Miss("no answer" if reply.status else f"the answer {reply.stdout.strip()[:40]!r}", hint, stronger)
 
 
 @criterion("{expected}")
@@ -54,11 +55,8 @@ def runs_without_network(seen: Evidence, name: str) -> None:
         stopped=("A container keeps its network only while it runs.", f"`docker start {name}`, then wire it again."),
     )
     if known.mode != "none":
-        raise Miss(
-            f"{name} has the network mode {known.mode}",
-            "Docker has wired this one already: the point is that you do.",
-            f"`docker rm -f {name}`, and start it with `--net=none`.",
-        )
+        hint = "Docker has wired this one already: the point is that you do."
+        raise Miss(f"{name} has the network mode {known.mode}", hint, f"`docker rm -f {name}`, and start it with `--net=none`.")
 
 
 @criterion("an interface eth0 in {name}, one end of a veth pair")
@@ -78,16 +76,12 @@ def has_cable(seen: Evidence, name: str) -> None:
         )
     loose = [each.name for each in seen.host().interfaces if each.kind == "veth" and each.name != "eth0" and not each.master]
     if loose:
-        raise Miss(
-            f"interfaces in {name}: {', '.join(names)}; on node1: {', '.join(loose)}",
-            "There is a cable, but both its ends are still on node1: one belongs into the container's network namespace.",
-            f"`ip link set {loose[-1]} netns PID`, PID being `docker inspect -f '{{{{.State.Pid}}}}' {name}`",
-        )
-    raise Miss(
-        f"interfaces in {name}: {', '.join(names) or 'none'}",
-        "Make a cable, and move one of its ends into the container's network namespace.",
-        "`ip link add A type veth peer name B`, then `ip link set B netns PID`, then name it eth0",
-    )
+        told = f"interfaces in {name}: {', '.join(names)}; on node1: {', '.join(loose)}"
+        hint = "There is a cable, but both its ends are still on node1: one belongs into the container's network namespace."
+        raise Miss(told, hint, f"`ip link set {loose[-1]} netns PID`, PID being `docker inspect -f '{{{{.State.Pid}}}}' {name}`")
+    told = f"interfaces in {name}: {', '.join(names) or 'none'}"
+    hint = "Make a cable, and move one of its ends into the container's network namespace."
+    raise Miss(told, hint, "`ip link add A type veth peer name B`, then `ip link set B netns PID`, then name it eth0")
 
 
 @criterion("the address {wanted} on {where}")
@@ -106,29 +100,18 @@ def has_address(seen: Evidence, where: str, wanted: str, find: Callable[[Evidenc
     raise Miss(", ".join(map(str, found)), hint, f"`ip addr del {found[0]} dev …`, then `ip addr add {wanted} dev …`")
 
 
-def has_address_on_eth0(name: str, wanted: str) -> Criterion:
-    """The eth0 of a container has exactly this address."""
-    return has_address(f"eth0 of {name}", wanted, lambda seen: seen.eth0(name))
-
-
 @criterion("{name} running, in {wanted} and in no other network")
 def is_in(seen: Evidence, name: str, *wanted: str) -> None:
     """The container runs, and has endpoints in exactly these networks."""
     if seen.container(name) is None:
-        raise Miss(
-            f"{name} does not run",
-            f"{name} has to run: only a running container has endpoints.",
-            f"`docker start {name}`, or `docker run -d --name {name} --net={wanted[0]} …` if `docker ps --all` does not know it",
-        )
+        stronger = f"`docker start {name}`, or `docker run -d --name {name} --net={wanted[0]} …` if `docker ps --all` does not know it"
+        raise Miss(f"{name} does not run", f"{name} has to run: only a running container has endpoints.", stronger)
     found = seen.endpoints(name).keys()
     told = f"{name} is in: {', '.join(sorted(found)) or 'no network'}"
     missing, surplus = sorted(set(wanted) - found), sorted(found - set(wanted))
     if missing:
-        raise Miss(
-            f"{told}; {name} has no endpoint in {missing[0]}",
-            f"{name} needs an endpoint in {missing[0]} as well: one sandbox may have several, and gets them while it runs.",
-            f"`docker network connect {missing[0]} {name}`",
-        )
+        hint = f"{name} needs an endpoint in {missing[0]} as well: one sandbox may have several, and gets them while it runs."
+        raise Miss(f"{told}; {name} has no endpoint in {missing[0]}", hint, f"`docker network connect {missing[0]} {name}`")
     if "bridge" in surplus:
         hint = f"{name} is still on docker0, where it meets everybody else who is: joining one network does not leave another."
         raise Miss(told, hint, f"`docker network disconnect bridge {name}`")

@@ -6,12 +6,9 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Concatenate, ParamSpec
 
 from netkit.network.capture import tell_start
 from netkit.network.model import HOST, Container, Endpoint, Firewall, Interface, NetworkNamespace, Node, Route, Topology
-
-P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a probe's command wrote, and its exit status; 124 if it was ended for its slowness."""
+    """What a probe's command wrote, and its exit status, or that of timeout(1) which ended it."""
 
     status: int
     stdout: str = ""
@@ -40,31 +37,31 @@ def tell_unseen(name: str, found: str) -> Miss:
     return Miss(found, f"A check starts no host: start {name}, then check again.", f"{tell_start(name)}; then check again")
 
 
-def find_node(topology: Topology, name: str) -> Node:
-    """The node of this name, one without anything if the lab has none; raises Miss for one that is not up."""
-    node = topology.node(name)
-    if node and node.state != "up":
-        raise tell_unseen(name, f"{name} is {node.state}: {node.trouble}")
-    return node or Node(name=name, state="down")
-
-
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The state of a lab at the moment of checking, with shortcuts into it; ``ask`` puts a probe to the lab.
+    """The state of a lab at the moment of checking, with shortcuts into it; ``send`` puts a probe to the lab.
 
     Whatever looks at a node raises Miss if that is not up.
     """
 
     topology: Topology
-    ask: Callable[[Probe], Reply]
+    send: Callable[[Probe], Reply]
+
+    def ask(self, probe: Probe) -> Reply:
+        """The reply to a probe."""
+        self.node(probe.host)
+        return self.send(probe)
 
     def answers(self, probe: Probe) -> bool:
         """Whether a probe ends well."""
         return self.ask(probe).status == 0
 
     def node(self, name: str = "node1") -> Node:
-        """See :func:`find_node`."""
-        return find_node(self.topology, name)
+        """The node of this name, one without anything if the lab has none."""
+        node = self.topology.node(name)
+        if node and node.state != "up":
+            raise tell_unseen(name, f"{name} is {node.state}: {node.trouble}")
+        return node or Node(name=name, state="down")
 
     def host(self, node: str = "node1") -> NetworkNamespace:
         """The node's own network namespace."""
@@ -97,9 +94,9 @@ class Evidence:
         """The other end of a veth pair."""
         return self.topology.at(interface.peer) if interface and interface.peer else None
 
-    def endpoints(self, name: str) -> dict[str, Endpoint]:
-        """The endpoints of a running container of node1, by the names of their networks."""
-        container = self.container(name)
+    def endpoints(self, name: str, node: str = "node1") -> dict[str, Endpoint]:
+        """The endpoints of a running container, by the names of their networks."""
+        container = self.container(name, node)
         return {each.network: each for each in container.endpoints} if container else {}
 
     def published(self, name: str) -> set[tuple[int, int]]:
@@ -116,27 +113,23 @@ class Criterion:
     judge: Callable[[Evidence], None]
 
 
-def criterion(expected: str | Callable[P, str]) -> Callable[[Callable[Concatenate[Evidence, P], None]], Callable[P, Criterion]]:
+def criterion(expected: str | Callable[..., str]) -> Callable[[Callable[..., None]], Callable[..., Criterion]]:
     """Make of a judgement, which looks at evidence and raises Miss, a function that makes criteria of its other arguments.
 
     ``expected`` says what has to be so, with those arguments in braces, several names being joined by "and"; or says it when
     called with them.
     """
 
-    def decorate(judge: Callable[Concatenate[Evidence, P], None]) -> Callable[P, Criterion]:
-        names = inspect.signature(judge)
+    def decorate(judge: Callable[..., None]) -> Callable[..., Criterion]:
+        signature = inspect.signature(judge)
 
         @functools.wraps(judge)
-        def make(*given: P.args, **named: P.kwargs) -> Criterion:
-            def judge_seen(seen: Evidence) -> None:
-                judge(seen, *given, **named)
-
-            if callable(expected):
-                return Criterion(expected(*given, **named), judge_seen)
-            bound = names.bind(None, *given, **named)
+        def make(*given, **named) -> Criterion:
+            bound = signature.bind(None, *given, **named)
             bound.apply_defaults()
-            words = {name: " and ".join(value) if isinstance(value, tuple) else value for name, value in bound.arguments.items()}
-            return Criterion(expected.format(**words), judge_seen)
+            values = {name: " and ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in bound.arguments.items()}
+            told = expected.format(**values) if isinstance(expected, str) else expected(*given, **named)
+            return Criterion(told, lambda seen: judge(seen, *given, **named))
 
         return make
 
