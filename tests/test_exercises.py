@@ -11,7 +11,7 @@ import netkit
 from netkit.errors import NetkitError
 from netkit.exercises import EXERCISES
 from netkit.exercises.check import _misses, check, gather
-from netkit.exercises.frame import Verdict, judge
+from netkit.exercises.judging import Verdict, judge
 from netkit.exercises.progress import read_progress, record
 from netkit.laboratory.lab import open_lab
 from tests.attempts import ATTEMPTS, SOLUTIONS, STUBS

@@ -11,7 +11,7 @@ from netkit.errors import LabError
 from netkit.exercises import check as checking
 from netkit.exercises.chapter05 import FIREWALL
 from netkit.exercises.criteria import reaches
-from netkit.exercises.frame import Criterion, Exercise, Miss, Probe, judge
+from netkit.exercises.judging import Criterion, Exercise, Miss, Probe, judge
 from netkit.laboratory.lab import open_lab
 from netkit.network.capture import capture
 from netkit.tracing.run import trace

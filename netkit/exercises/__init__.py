@@ -1,11 +1,11 @@
 """Exercises look at the final state of the lab, whatever the route to it was.
 
-An exercise is a list of criteria over :class:`~netkit.exercises.frame.Evidence`, a captured topology and the replies of a few
+An exercise is a list of criteria over :class:`~netkit.exercises.judging.Evidence`, a captured topology and the replies of a few
 bounded probes. Criteria only look: :mod:`netkit.exercises.check` gathers the evidence. Here they all are, by notebook and by number.
 """
 
 from netkit.exercises import chapter01, chapter02, chapter03, chapter04, chapter05
-from netkit.exercises.frame import Exercise
+from netkit.exercises.judging import Exercise
 
 CHAPTERS: dict[str, tuple[Exercise, ...]] = {
     "01 How Docker implements networking": chapter01.EXERCISES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from netkit.exercises.criteria import find_running, is_in, is_refused, ping, reaches
-from netkit.exercises.frame import Evidence, Miss, Probe, criterion, exercise
+from netkit.exercises.judging import Evidence, Miss, Probe, criterion, exercise
 from netkit.network.model import Interface, Network
 
 PREDEFINED = ("bridge", "host", "none")

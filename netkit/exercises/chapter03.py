@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netkit.exercises import criteria
 from netkit.exercises.criteria import ADDRESSES, ping, reaches
-from netkit.exercises.frame import Criterion, Evidence, Miss, Probe, criterion, exercise
+from netkit.exercises.judging import Criterion, Evidence, Miss, Probe, criterion, exercise
 
 NODE1 = ADDRESSES["node1"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from netkit.exercises.criteria import ADDRESSES, OUTSIDE, is_in, is_refused, ping, reaches, tell_published
-from netkit.exercises.frame import Evidence, Miss, Probe, criterion, exercise
+from netkit.exercises.judging import Evidence, Miss, Probe, criterion, exercise
 
 LAN = ipaddress.ip_network("192.168.59.0/24")
 PRINTER = "192.168.59.50"

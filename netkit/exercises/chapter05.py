@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from netkit.exercises.criteria import ADDRESSES, has_address, is_refused, reaches
-from netkit.exercises.frame import Evidence, Miss, Probe, criterion, exercise
+from netkit.exercises.judging import Evidence, Miss, Probe, criterion, exercise
 from netkit.network.model import Interface, Service
 
 NODES = tuple(ADDRESSES)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from netkit.errors import LabError, NetkitError
 from netkit.exercises import EXERCISES
-from netkit.exercises.frame import Evidence, Probe, Reply, Verdict, judge, tell_unseen
+from netkit.exercises.judging import Evidence, Probe, Reply, Verdict, judge, tell_unseen
 from netkit.exercises.progress import find_loss, record
 from netkit.laboratory import remote
 from netkit.laboratory.current import current_lab

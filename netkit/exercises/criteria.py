@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
-from netkit.exercises.frame import Evidence, Miss, Probe, criterion
+from netkit.exercises.judging import Evidence, Miss, Probe, criterion
 from netkit.network.model import Container, Interface
 
 OUTSIDE = "192.168.59.254"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from netkit.errors import NetkitError
 from netkit.exercises import CHAPTERS
-from netkit.exercises.frame import Exercise
+from netkit.exercises.judging import Exercise
 from netkit.laboratory.inside import covers, mounts
 from netkit.places import data_dir, ensure_dirs
 

@@ -1,4 +1,4 @@
-"""The frame of every exercise: what was seen, criteria that judge it, and what becomes of an attempt. Values, without effects."""
+"""How an exercise is judged: what was seen, criteria that look at it, and what becomes of an attempt. Values, without effects."""
 
 from __future__ import annotations
 
