@@ -17,7 +17,7 @@ _WHERE = {
     "trace": "netkit.tracing.run:trace",
     "live": "netkit.liveview.widget:live",
     "check": "netkit.exercises.check:check",
-    "progress": "netkit.exercises.overview:progress",
+    "progress": "netkit.exercises.progress:progress",
     "read_packet": "netkit.packets.packet:read_packet",
     "read_measurements": "netkit.measurements:read_measurements",
     "open_lab": "netkit.laboratory.lab:open_lab",
