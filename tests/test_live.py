@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 import netkit
-from netkit.figure.fonts import measure
 from netkit.figure.layout import calc_layout
+from netkit.figure.paint import measure
 from netkit.laboratory.lab import open_lab
 from netkit.laboratory.spec import ENGINE_SERVICE
 from netkit.liveview.follow import LEAST, MOST, PATIENCE, SETTLE, Pace

@@ -13,8 +13,7 @@ from netkit.laboratory.spec import ROOT
 from netkit.operator.guard_engine import LABEL, labels_of
 from netkit.operator.guard_proxy import add_label, widen_query
 from netkit.operator.inventory import read_inventory
-from netkit.operator.payload import MODULES, OLDEST
-from netkit.operator.ssh import OPTIONS, build_options
+from netkit.operator.ssh import MODULES, OLDEST, OPTIONS, build_options
 
 pytestmark = pytest.mark.once
 

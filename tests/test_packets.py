@@ -10,7 +10,7 @@ from ipaddress import IPv6Address, ip_address
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.figure.fonts import measure
+from netkit.figure.paint import measure
 from netkit.laboratory.lab import open_lab
 from netkit.packets.headers import Arp, Cooked, Data, Ethernet, Icmp, Ipv4, Ipv6, Tcp, Udp, Vxlan
 from netkit.packets.packet import Packet, calc_layout, decode, read_packet, read_packets

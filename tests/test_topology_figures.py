@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.figure import draw, fonts
+from netkit.figure import draw, paint
 from netkit.figure.layout import SHOW, calc_layout
 from netkit.figure.picture import Box, Line, Picture, Text, calc_clean, elide
 from netkit.figure.style import FIXED, calc_style, calc_styles
@@ -29,7 +29,7 @@ SHOWN = [(), ("addresses",), ("addresses", "macs"), ("addresses", "routes"), ("r
 
 
 def lay_out(topology: Topology, **options) -> Picture:
-    return calc_layout(topology, measure=fonts.measure, **options)
+    return calc_layout(topology, measure=paint.measure, **options)
 
 
 def said(picture: Picture) -> set[str]:
@@ -37,7 +37,7 @@ def said(picture: Picture) -> set[str]:
 
 
 def calc_extent(text: Text) -> tuple[float, float, float, float]:
-    width = fonts.measure(text.text, text.size, bold=text.bold, mono=text.mono)
+    width = paint.measure(text.text, text.size, bold=text.bold, mono=text.mono)
     x = text.x - {"start": 0, "middle": width / 2, "end": width}[text.anchor]
     return x, text.y - 0.72 * text.size, x + width, text.y + 0.2 * text.size
 
@@ -242,11 +242,11 @@ def test_crowds_fold():
 
 
 COLOURS = """
-from netkit.figure import fonts
+from netkit.figure import paint
 from netkit.figure.layout import calc_layout
 from netkit.figure.style import calc_style
 from tests import topologies
-picture = calc_layout(topologies.two_networks(), measure=fonts.measure)
+picture = calc_layout(topologies.two_networks(), measure=paint.measure)
 print(sorted({(shape.network, calc_style(shape)) for shape in picture.shapes if shape.network}, key=str))
 """
 
@@ -388,9 +388,9 @@ def test_broken_nodes_say_so():
 
 def test_missing_letters_are_told_once(monkeypatch):
     """Letters that no font has become □ with one warning of ours, naming the package; matplotlib never warns."""
-    monkeypatch.setattr(fonts, "_warned", set())
-    monkeypatch.setattr(fonts, "find_others", lambda: ())
-    fonts.forget()
+    monkeypatch.setattr(paint, "_warned", set())
+    monkeypatch.setattr(paint, "find_others", lambda: ())
+    paint.forget()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figures = [draw.draw(topologies.hostile()) for _ in range(2)]
@@ -399,7 +399,7 @@ def test_missing_letters_are_told_once(monkeypatch):
     told = [str(warning.message) for warning in caught]
     assert all(text.startswith("this figure has") for text in told), told
     assert sum("fonts-noto-cjk" in text for text in told) == 1
-    fonts.forget()
+    paint.forget()
 
 
 def test_no_pyplot():
@@ -445,8 +445,8 @@ def test_a_node_and_a_container_can_be_drawn_alone():
 def test_elided_names_keep_both_ends():
     """A name that is too long keeps its beginning and its end and fits its room."""
     name = "production-database-replica-0000000017"
-    short = elide(name, 80, 9, fonts.measure)
-    assert short.startswith("prod") and short.endswith("17") and fonts.measure(short, 9) <= 80
+    short = elide(name, 80, 9, paint.measure)
+    assert short.startswith("prod") and short.endswith("17") and paint.measure(short, 9) <= 80
     assert calc_clean("web") == "web"
 
 

@@ -11,15 +11,14 @@ import time
 import pytest
 
 from netkit.errors import LabError
-from netkit.figure.fonts import measure
+from netkit.figure.paint import measure
 from netkit.hosts.recording import Newcomers
 from netkit.laboratory.lab import open_lab
 from netkit.network.topology import Topology
 from netkit.tracing.assemble import build_trace
-from netkit.tracing.draw import calc_picture
-from netkit.tracing.recorder import Recorder
-from netkit.tracing.run import trace
+from netkit.tracing.run import Recorder, trace
 from netkit.tracing.values import Output
+from netkit.tracing.view import calc_picture
 from tests.conftest import NETKIT
 from tests.patience import at_most, patiently
 from tests.test_trace_values import read

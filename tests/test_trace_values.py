@@ -16,15 +16,13 @@ from pathlib import Path
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.figure.fonts import measure
 from netkit.figure.layout import calc_layout
+from netkit.figure.paint import measure
 from netkit.network.topology import Topology
 from netkit.tracing.assemble import build_trace
-from netkit.tracing.draw import calc_picture
-from netkit.tracing.pcapng import to_pcapng, write_pcapng
 from netkit.tracing.steps import calc_steps
 from netkit.tracing.values import Output
-from netkit.tracing.view import Trace
+from netkit.tracing.view import Trace, calc_picture, to_pcapng, write_pcapng
 
 pytestmark = pytest.mark.once
 

@@ -32,7 +32,7 @@ def draw(topology: Topology, *, width: float | None = None, **options) -> Figure
     (container, sandbox, endpoint, network); ``node`` draws that node alone; ``focus`` names containers to show, the others
     being counted; ``diff`` marks what has changed. Raises NetkitError for a word, node or container that there is not.
     """
-    from netkit.figure.fonts import measure
+    from netkit.figure.paint import measure
 
     return paint(calc_layout(topology, measure=measure, **options), width=width)
 

@@ -12,10 +12,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from netkit.errors import NetkitError
-from netkit.figure.labels import Piece, calc_size
 from netkit.figure.node import CHIP, LANE, PAD, WIRE, NodeFigure
 from netkit.figure.picture import ASIDE, CAPTION, NET, NOTHING, Layer, Measure, Picture, Sheet, Words, calc_clean
-from netkit.figure.plan import Context, Item, Net, NodePlan, Port
+from netkit.figure.plan import Context, Item, Net, NodePlan, Piece, Port, calc_size
 from netkit.figure.scene import calc_plan
 from netkit.figure.style import calc_styles
 from netkit.network.model import Lan, Node, Topology

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from netkit.figure.labels import Label
 from netkit.figure.picture import ASIDE, DETAIL, NET, SMALL, Words, calc_clean
-from netkit.figure.plan import Context, Net, tell_kind, tell_port
+from netkit.figure.plan import Context, Label, Net, tell_kind, tell_port
 from netkit.network.model import HOST, End, Interface, NetworkNamespace, Node
 
 SUBDEVICES = ("macvlan", "ipvlan")

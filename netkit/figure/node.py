@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from netkit.figure.arrange import CLEAR, Arm, Need, calc_lanes, calc_order
-from netkit.figure.labels import BETWEEN, Piece, calc_sink, calc_size, flow, paint_piece, write
 from netkit.figure.picture import ADDRESS, CAPTION, DETAIL, FAR, NAME, NODE, PORT, Layer, Sheet, Words
-from netkit.figure.plan import Item, NodePlan, Port
+from netkit.figure.plan import BETWEEN, Item, NodePlan, Piece, Port, calc_sink, calc_size, flow, paint_piece, write
 from netkit.network.model import HOST
 
 PAD = 12.0  # between a node's border and what is in it

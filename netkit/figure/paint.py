@@ -1,18 +1,142 @@
-"""From the shapes of a picture to matplotlib's artists; :mod:`netkit.figure.style` says how each looks."""
+"""From the shapes of a picture to matplotlib's artists; :mod:`netkit.figure.style` says how each looks.
+
+Texts are as wide as in matplotlib's own font; another font has the letters it lacks.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import warnings
+
+from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.ft2font import FT2Font, LoadFlags
 from matplotlib.patches import BoxStyle, PathPatch
 from matplotlib.path import Path
 from matplotlib.text import Text as TextArtist
 from matplotlib.transforms import Affine2D
 
-from netkit.figure.fonts import calc_drawable
 from netkit.figure.picture import Box, Line, Mark, Picture, Text
 from netkit.figure.style import DASH, HIGHLIGHTS, PAPER, STEPS, Look, calc_look, calc_radius, calc_symbol, calc_text_colour
+
+SANS, MONO = "DejaVu Sans", "DejaVu Sans Mono"
+MISSING = "□"
+CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "Source Han Sans SC")
+OTHERS = (*CHINESE, "Noto Sans", "Noto Emoji", "Symbola")
+FILES = ("notosanscjk", "wqy-", "droidsansfallback", "notoemoji", "symbola")
+SAFETY = 1.02  # hinting rounds the advances of letters
+SCALE = 100
+
+
+@functools.cache
+def _open(family: str, bold: bool) -> FT2Font:
+    properties = font_manager.FontProperties(family=family, weight="bold" if bold else "normal")
+    font = FT2Font(font_manager.findfont(properties, fallback_to_default=False))
+    font.set_size(SCALE, 72)
+    return font
+
+
+@functools.cache
+def find_others() -> tuple[str, ...]:
+    """The installed families among those that have letters which DejaVu lacks, best first."""
+    known = {entry.name for entry in font_manager.fontManager.ttflist}
+    if not known & set(OTHERS):
+        # matplotlib remembers the fonts of its first start: look for those installed since
+        for path in font_manager.findSystemFonts():
+            if any(part in path.lower() for part in FILES):
+                font_manager.fontManager.addfont(path)
+        known = {entry.name for entry in font_manager.fontManager.ttflist}
+    found = tuple(family for family in OTHERS if family in known)
+    for family in found:
+        _complete(family)
+    return found
+
+
+def _complete(family: str) -> None:
+    """Make the manager know a family in both our weights: it complains at length about fonts that have one only."""
+    entries = [entry for entry in font_manager.fontManager.ttflist if entry.name == family and entry.style == "normal"]
+    for weight in (400, 700):
+        if entries and not any(entry.weight == weight for entry in entries):
+            nearest = min(entries, key=lambda entry: abs(int(entry.weight) - weight))
+            font_manager.fontManager.ttflist.append(dataclasses.replace(nearest, weight=weight))
+
+
+@functools.cache
+def find_family(character: str, mono: bool, bold: bool) -> str | None:
+    """The family to draw a character in: the figure's own if it has it; None if no font has it."""
+    own = MONO if mono else SANS
+    if _open(own, bold).get_char_index(ord(character)):
+        return own
+    return next((family for family in find_others() if _has(family, character)), None)
+
+
+def _has(family: str, character: str) -> bool:
+    try:
+        return bool(_open(family, False).get_char_index(ord(character)))
+    except (ValueError, RuntimeError, OSError):  # named in matplotlib's memory, but no longer there
+        return False
+
+
+@functools.cache
+def _calc_advance(character: str, mono: bool, bold: bool) -> float:
+    family = find_family(character, mono, bold)
+    if family is None:
+        return _calc_advance(MISSING, mono, bold)
+    font = _open(family, bold and family in (SANS, MONO))
+    return font.load_char(ord(character), flags=LoadFlags.NO_HINTING).linearHoriAdvance / 65536 / SCALE
+
+
+@functools.lru_cache(maxsize=20_000)
+def _calc_width(text: str, bold: bool, mono: bool) -> float:
+    return sum(_calc_advance(character, mono, bold) for character in text) * SAFETY
+
+
+def measure(text: str, size: float, bold: bool = False, mono: bool = False) -> float:
+    """The width of a text of ``size`` points as :func:`calc_drawable` has it, in points."""
+    return _calc_width(text, bold, mono) * size
+
+
+def forget() -> None:
+    """Look anew for the fonts that this machine has."""
+    for function in (find_others, find_family, _calc_advance, _calc_width):
+        getattr(function, "cache_clear", lambda: None)()
+
+
+_warned: set[str] = set()
+
+
+def calc_drawable(text: str, bold: bool = False, mono: bool = False) -> tuple[str, list[str]]:
+    """The text with □ for what no font has, and the families to draw it in; warns once of letters that are missing."""
+    own = MONO if mono else SANS
+    if text.isascii():
+        return text, [own]
+    families = {own: None}
+    drawn, missing = [], []
+    for character in text:
+        family = find_family(character, mono, bold)
+        families |= {family: None} if family else {}
+        drawn.append(character if family else MISSING)
+        missing += [] if family else [character]
+    if missing:
+        _warn(missing)
+    return "".join(drawn), list(families)
+
+
+def _warn(missing: list[str]) -> None:
+    is_cjk = any("\u2e80" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7af" for character in missing)
+    kind = "Chinese, Japanese or Korean" if is_cjk else "other"
+    if kind in _warned:
+        return
+    _warned.add(kind)
+    remedy = "install fonts-noto-cjk or fonts-wqy-zenhei, then restart the kernel" if is_cjk else "no common font has them"
+    some = "".join(dict.fromkeys(missing))[:12]
+    warnings.warn(
+        f"this figure has {kind} characters that no installed font has ({some}): they are drawn as {MISSING}; {remedy}", stacklevel=2
+    )
+
 
 ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 CURVE = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from netkit.figure.labels import Label
 from netkit.figure.nets import NAMES, calc_nets, find_net, find_network, is_uplink
 from netkit.figure.picture import ADDRESS, CAPTION, DETAIL, HEADING, NAME, NOTE, NOTHING, PORT, TAG, Words, calc_clean, natural
-from netkit.figure.plan import MARKS, Context, Item, Net, NodePlan, Port, shorten, tell_port
+from netkit.figure.plan import MARKS, Context, Item, Label, Net, NodePlan, Port, shorten, tell_port
 from netkit.network.model import HOST, Container, End, Firewall, Interface, Ip, NetworkNamespace, Node
 
 CAPTIONS = {"named": "netns", "process": "process", "load-balancer": "load balancer", "ingress": "routing mesh"}

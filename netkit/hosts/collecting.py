@@ -18,8 +18,8 @@ import sys
 import time
 
 from netkit.hosts.namespaces import Found, find_namespaces, read_command
+from netkit.hosts.netfilter import Listing
 from netkit.hosts.netlink import Tables
-from netkit.hosts.rules import Listing
 from netkit.laboratory.inside.syscalls import NEWNET, set_process_name, setns
 
 ATTEMPTS = 8

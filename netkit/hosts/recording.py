@@ -23,8 +23,7 @@ from itertools import accumulate
 
 from netkit.hosts.frames import Capture
 from netkit.hosts.namespaces import find_namespaces
-from netkit.hosts.netfilter import Tracer, read_handles
-from netkit.hosts.rules import Listing
+from netkit.hosts.netfilter import Listing, Tracer, read_handles
 from netkit.laboratory.inside.syscalls import NEWNET, Inotify, set_process_name, setns
 
 TABLE = "netkit-trace"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from netkit.errors import LabError
-from netkit.laboratory import identity, seed, spec
+from netkit.laboratory import identity, images, spec
 from netkit.laboratory.engine import SYSTEM_PATH, find_engine
 from netkit.laboratory.host import Lab, Node
 from netkit.laboratory.inside import limits, wire
@@ -205,7 +205,7 @@ def begin_lab(wishes: spec.Wishes, *, mode: str | None = None, engine: str | Non
     def open_maker(archive: str) -> OpenLab:
         return begin_lab(spec.Wishes(1, 1, (archive,)), mode=who.mode, engine=engine, with_images=False).wait_ready()
 
-    stock = seed.ensure_seed(programs, open_maker) if with_images else seed.EMPTY
+    stock = images.ensure_seed(programs, open_maker) if with_images else images.EMPTY
     return Opening(spec.build_spec(wishes, who.mode, programs, stock.path, stock.version), who)
 
 

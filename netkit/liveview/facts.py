@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netkit.network.describe import describe
-from netkit.network.lines import WHOLE, Line, tell_line
 from netkit.network.model import HOST, Container, Node, Topology
-from netkit.network.words import plain, tell_end, tell_nature
+from netkit.network.words import WHOLE, Line, plain, tell_end, tell_line, tell_nature
 
 MOST = 8  # facts under one label
 Fact = tuple[str, str]

@@ -13,8 +13,8 @@ import ipywidgets
 import traitlets
 
 from netkit.figure.draw import make_bundle
-from netkit.figure.fonts import measure
 from netkit.figure.layout import calc_layout
+from netkit.figure.paint import measure
 from netkit.laboratory.lab import Lab
 from netkit.labs import current_lab
 from netkit.liveview.follow import Follower

@@ -12,20 +12,25 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from netkit.network.describe_kernel import NamespaceDescriber, Scene
-from netkit.network.lines import WHOLE, Clause, Line, make_line, tell_lines, tell_rest
 from netkit.network.model import HOST, Container, End, Interface, Network, NetworkNamespace, Node, Service, Topology
 from netkit.network.select import calc_selection, calc_show, find_captured
 from netkit.network.words import (
     BUILTIN,
+    WHOLE,
+    Clause,
+    Line,
     calc_owners,
     join,
+    make_line,
     plain,
     tell_addresses,
     tell_condition,
     tell_end,
+    tell_lines,
     tell_means,
     tell_port,
     tell_ports,
+    tell_rest,
     tell_value,
 )
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from netkit.network.lines import Clause, Line, as_clauses, make_line, tell_rest
 from netkit.network.model import HOST, End, Firewall, ForwardingEntry, Interface, NetworkNamespace, Node, Route, Topology
 from netkit.network.words import (
+    Clause,
+    Line,
+    as_clauses,
     is_link_local,
     join,
+    make_line,
     order_of_bridge,
     plain,
     tell_addresses,
@@ -18,6 +21,7 @@ from netkit.network.words import (
     tell_nature,
     tell_network,
     tell_port,
+    tell_rest,
     tell_route,
 )
 

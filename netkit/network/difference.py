@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netkit.network.describe import describe
-from netkit.network.lines import WHOLE, Clause, Line, subtract, tell_line
 from netkit.network.model import End, Node, Topology
-from netkit.network.words import plain, tell_stack
+from netkit.network.words import WHOLE, Clause, Line, plain, subtract, tell_line, tell_stack
 
 SIGNS = {"appeared": "+", "vanished": "-", "changed": "~", "moved": "~", "": " "}
 # the levels of lines and clauses that only an option tells, by that option

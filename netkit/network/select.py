@@ -6,8 +6,18 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from netkit.errors import NetkitError
-from netkit.network.canon import calc_container_names, calc_names
-from netkit.network.model import HOST, Container, End, Firewall, Interface, NetworkNamespace, Node, Topology
+from netkit.network.model import (
+    HOST,
+    Container,
+    End,
+    Firewall,
+    Interface,
+    NetworkNamespace,
+    Node,
+    Topology,
+    calc_container_names,
+    calc_names,
+)
 from netkit.network.words import join, plain
 
 # what text and figure can show beside what there is

@@ -116,7 +116,7 @@ class Machine:
 
 def look(engine: str | None = None) -> Machine:
     """Read everything; ``engine`` is a directory with another engine than the usual one. Raises nothing of its own."""
-    from netkit.figure.fonts import find_family  # matplotlib takes its time
+    from netkit.figure.paint import find_family  # matplotlib takes its time
 
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', _read("/etc/os-release"), re.MULTILINE))
     status = dict(line.split(":\t", 1) for line in _read("/proc/self/status").splitlines() if ":\t" in line)

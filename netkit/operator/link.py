@@ -14,8 +14,7 @@ from netkit.errors import LabError
 from netkit.laboratory.engine import SYSTEM_PATH
 from netkit.laboratory.spec import MACHINES_LAB
 from netkit.operator.inventory import Machine
-from netkit.operator.payload import OLDEST
-from netkit.operator.ssh import Route, build_options, popen
+from netkit.operator.ssh import OLDEST, Route, build_options, popen
 
 GUARD = "netkit.operator.guard"
 PATIENCE = 60.0  # seconds for a machine to answer, and to clear up

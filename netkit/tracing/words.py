@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from netkit.network.canon import DRAWN_BRIDGE, DRAWN_VETH, calc_container_names, calc_names
-from netkit.network.model import HOST, Ip, Topology
+from netkit.network.model import DRAWN_BRIDGE, DRAWN_VETH, HOST, Ip, Topology, calc_container_names, calc_names
 from netkit.network.words import plain, tell_stack
 from netkit.tracing.values import Addresses, Flow, Hop, Packet, Rule, TraceData
 

@@ -161,7 +161,7 @@ def lay_seed(seed: str, data_root: str) -> None:
     """Put a seed's images into an engine's empty data directory; without a seed, do nothing.
 
     A *seed* is what an engine's data directory held after it had loaded the workshop's images once (see
-    :mod:`netkit.laboratory.seed`). Its small files are copied; the image layers stay where they are, read only and shared by
+    :mod:`netkit.laboratory.images`). Its small files are copied; the image layers stay where they are, read only and shared by
     all nodes of all labs: ``overlay2/ID/diff`` is a symbolic link, which dockerd follows as the lower directory of its overlay
     mounts and simply unlinks when an image is removed.
     """
