@@ -50,7 +50,7 @@ ARGUMENTS = (
 )
 VIEWPORT = {"width": 1280, "height": 900}
 PATIENCE = patiently(120)  # seconds for what a page does by itself, on a machine that is slow and busy with others
-LONGEST = patiently(300)  # seconds for all cells of a notebook
+LONGEST = patiently(900)  # seconds for all cells of a notebook: two minutes where nothing else runs
 SETTINGS = "c.LabApp.expose_app_in_browser = True\n"
 PANEL = "window.jupyterapp.shell.currentWidget"
 READY = """() => {
