@@ -50,7 +50,7 @@ ARGUMENTS = (
 )
 VIEWPORT = {"width": 1280, "height": 900}
 PATIENCE = patiently(120)  # seconds for what a page does by itself, on a machine that is slow and busy with others
-LONGEST = patiently(300)  # seconds for all cells of a notebook
+LONGEST = patiently(900)  # seconds for all cells of a notebook: two minutes where nothing else runs
 SETTINGS = "c.LabApp.expose_app_in_browser = True\n"
 PANEL = "window.jupyterapp.shell.currentWidget"
 READY = """() => {
@@ -71,6 +71,11 @@ BEGUN = f"""([index, before]) => {{
     const cell = {PANEL}.content.widgets[index].model;
     return cell.type !== 'code' || cell.executionState === 'running' || (cell.executionCount ?? null) !== before;
 }}"""
+STATE = f"""() => ({{
+    active: {PANEL}.content.activeCellIndex, mode: {PANEL}.content.mode, classes: {PANEL}.content.node.className,
+    focus: document.activeElement.className, visible: document.visibilityState, kernel: {PANEL}.sessionContext.session?.kernel?.status,
+    dialog: document.querySelector('.jp-Dialog')?.innerText, now: {PANEL}.content.activeCell?.model.executionState,
+}})"""
 # whether the next key, not counting Control itself, is for the notebook: without the focus it is for the page, and nothing happens
 LISTEN = """() => {
     window.arrived = false;
@@ -220,14 +225,23 @@ class NotebookPage:
     def start_cell(self, index: int) -> None:
         """Run one cell by the keyboard, and return at once."""
         before = self.page.evaluate(f"index => {PANEL}.content.widgets[index].model.executionCount ?? null", index)
+        assert wait_for(lambda: self._begins(index, before)), f"cell {index} of {self.name} does not begin: {self.page.evaluate(STATE)}"
+
+    def _begins(self, index: int, before: int | None) -> bool:
+        """Press the keys that run a cell; whether it begins, which it does at once if JupyterLab has taken them."""
         self._press("Control+Enter", index)
-        self.page.wait_for_function(BEGUN, arg=[index, before])
+        try:
+            self.page.wait_for_function(BEGUN, arg=[index, before], timeout=20_000, polling=100)
+        except TimeoutError:
+            print(f"cell {index} of {self.name} did not begin: {self.page.evaluate(STATE)}")
+            return False
+        return True
 
     def type_cell(self, source: str, after: int | None = None, run: bool = True) -> Cell:
         """Insert a cell below another (the last), type into it, run it unless told, and return it."""
         above = len(self.cells()) - 1 if after is None else after
         self._press("b", above)
-        self.page.wait_for_function(f"index => {PANEL}.content.activeCellIndex === index", arg=above + 1)
+        self.page.wait_for_function(f"index => {PANEL}.content.activeCellIndex === index", arg=above + 1, polling=100)
         self._fill(above + 1, source)
         return self.run_cell(above + 1) if run else self.cells()[above + 1]
 
