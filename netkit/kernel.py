@@ -69,6 +69,7 @@ def _tell_client(arguments: Sequence[str], why: str) -> None:
 
         kernel_app.run_refusal(arguments, why)
     except Exception as error:
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # ipykernel's own need what could not be had, perhaps
         print(f"netkit: nor is there a kernel to say so in the notebook: {type(error).__name__}: {error}", file=sys.stderr)
 
 
