@@ -30,7 +30,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
 from tests.kernels import wait_for
-from tests.patience import patiently
+from tests.patience import at_most, patiently
 from tests.servers import Server, open_server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -231,7 +231,7 @@ class NotebookPage:
         """Press the keys that run a cell; whether it begins, which it does at once if JupyterLab has taken them."""
         self._press("Control+Enter", index)
         try:
-            self.page.wait_for_function(BEGUN, arg=[index, before], timeout=20_000, polling=100)
+            self.page.wait_for_function(BEGUN, arg=[index, before], timeout=at_most(20) * 1000, polling=100)
         except TimeoutError:
             print(f"cell {index} of {self.name} did not begin: {self.page.evaluate(STATE)}")
             return False
