@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +31,13 @@ class Plant:
     kinds: tuple[str, ...]
 
 
+# this run's own, for another may be at it in the same places, or have ended in the middle of it
+OWN = uuid.uuid4().hex
+
+
 def _file(path: str) -> Plant:
-    return Plant(f"mkdir -p {os.path.dirname(path)}; mkdir {path}", f"rmdir {path}", ("files",))
+    path += f"-{OWN}"
+    return Plant(f"mkdir -p {os.path.dirname(path)} && mkdir {path}", f"rmdir {path}", ("files",))
 
 
 ANYBODYS = {
@@ -69,8 +75,8 @@ ROOTS = {
     "a host name": Plant("hostname >name; hostname node1", "hostname $(cat name)", ("host name",)),
     # a process keeps it, for the next lab that opens anywhere removes one that is empty
     "a control group": Plant(
-        "mkdir $GROUPS_OF_PIDS/netkit-left\nsetsid sleep 1000 >/dev/null 2>&1 & echo $! >pid; cat pid >$GROUPS_OF_PIDS/netkit-left/cgroup.procs",
-        "kill $(cat pid); until rmdir $GROUPS_OF_PIDS/netkit-left; do sleep 0.01; done 2>/dev/null",
+        "mkdir $GROUPS_OF_PIDS/netkit-left-$OWN\nsetsid sleep 1000 >/dev/null 2>&1 & echo $! >pid; cat pid >$GROUPS_OF_PIDS/netkit-left-$OWN/cgroup.procs",
+        "kill $(cat pid); until rmdir $GROUPS_OF_PIDS/netkit-left-$OWN; do sleep 0.01; done 2>/dev/null",
         ("control groups",),
     ),
     "a file where services keep theirs": _file("/var/lib/netkit-left"),
@@ -80,7 +86,7 @@ ROOTS = {
 
 def _sh(script: str, where: Path) -> int:
     groups = next((path for path in HIERARCHIES if os.path.exists(f"{path}/cgroup.procs")), "/sys/fs/cgroup")
-    environment = os.environ | {"GROUPS_OF_PIDS": groups, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+    environment = os.environ | {"GROUPS_OF_PIDS": groups, "OWN": OWN, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.run(["bash", "-c", script], cwd=where, env=environment, timeout=patiently(), **quiet).returncode
 
