@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from netkit.network.describe_kernel import NamespaceDescriber, Scene
-from netkit.network.model import HOST, Container, End, Interface, Network, NetworkNamespace, Node, Service, Topology
-from netkit.network.select import calc_selection, calc_show, find_captured
+from netkit.network.model import HOST, Container, End, Interface, Network, NetworkNamespace, Node, Service, Topology, find_captured
+from netkit.network.select import calc_selection, calc_show
 from netkit.network.words import (
     BUILTIN,
     WHOLE,

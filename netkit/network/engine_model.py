@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 
-from netkit.network.kernel_model import HOST, Address, End, Ip, NetworkNamespace, Subnet, by_address, by_name, sort
+from netkit.network.kernel_model import HOST, Address, End, Ip, NetworkNamespace, Subnet, Value, by_address, by_name, in_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
+class Network(Value):
     """A network as its engine has it; ``bridge`` is the bridge's interface name on the node, if it has one.
 
     ``vni`` is an overlay's VXLAN network identifier, ``parent`` a macvlan's or ipvlan's interface.
@@ -17,8 +18,8 @@ class Network:
     name: str
     driver: str
     scope: str = "local"
-    subnets: tuple[Subnet, ...] = ()
-    gateways: tuple[Ip, ...] = ()
+    subnets: tuple[Subnet, ...] = in_order(by_address)
+    gateways: tuple[Ip, ...] = in_order(by_address)
     internal: bool = False
     attachable: bool = False
     ingress: bool = False
@@ -26,15 +27,12 @@ class Network:
     bridge: str | None = None
     parent: str | None = None
     vni: int | None = None
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = in_order(tuple)
     id: str = field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        sort(self, subnets=by_address, gateways=by_address, options=tuple)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(Value):
     """A container's place in a network; ``interface`` is the one it has there, if the kernel has it.
 
     ``names`` are those under which the embedded DNS server knows it, beside the container's own.
@@ -42,14 +40,11 @@ class Endpoint:
 
     network: str
     interface: End | None = None
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[Address, ...] = in_order(by_address)
     gateway: Ip | None = None
     mac: str = ""
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = in_order(str)
     id: str = field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        sort(self, addresses=by_address, names=str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +67,7 @@ class PublishedPort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
+class Container(Value):
     """A container. ``mode`` is host, none, "container:NAME", several, or its only network's driver.
 
     ``state`` is the engine's: running, paused, exited, created … ``sandbox`` is None unless it runs.
@@ -83,15 +78,12 @@ class Container:
     mode: str
     image: str = ""
     sandbox: Sandbox | None = None
-    endpoints: tuple[Endpoint, ...] = ()
-    ports: tuple[PublishedPort, ...] = ()
+    endpoints: tuple[Endpoint, ...] = in_order(attrgetter("network"))
+    ports: tuple[PublishedPort, ...] = in_order(lambda p: (p.protocol, p.port, p.target, str(p.address)))
     service: str | None = None
     task: str | None = None
     pid: int = field(default=0, compare=False)
     id: str = field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        sort(self, endpoints=lambda e: e.network, ports=lambda p: (p.protocol, p.port, p.target, str(p.address)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,18 +107,15 @@ class SwarmMember:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(Value):
     """One container that a service wants to exist: ``name`` as ``docker service ps`` has it, e.g. "hello.1"."""
 
     name: str
     node: str
     state: str
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[Address, ...] = in_order(by_address)
     container: str = field(default="", compare=False)
     id: str = field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        sort(self, addresses=by_address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,31 +129,22 @@ class ServicePort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class Service(Value):
     """A swarm's service; ``resolution`` is vip or dnsrr, ``vips`` pairs of network and address."""
 
     name: str
     mode: str
     replicas: int | None = None
     resolution: str = "vip"
-    networks: tuple[str, ...] = ()
-    vips: tuple[tuple[str, Address], ...] = ()
-    ports: tuple[ServicePort, ...] = ()
-    tasks: tuple[Task, ...] = ()
+    networks: tuple[str, ...] = in_order(str)
+    vips: tuple[tuple[str, Address], ...] = in_order(lambda v: (v[0], by_address(v[1])))
+    ports: tuple[ServicePort, ...] = in_order(attrgetter("protocol", "port", "target"))
+    tasks: tuple[Task, ...] = in_order(attrgetter("name", "node", "state"))
     id: str = field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        sort(
-            self,
-            networks=str,
-            vips=lambda v: (v[0], by_address(v[1])),
-            ports=lambda p: (p.protocol, p.port, p.target),
-            tasks=lambda t: (t.name, t.node, t.state),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(Value):
     """One machine. ``state`` is up, idle (not started yet) or down; ``trouble`` says why nothing is known.
 
     ``engine`` is None on a host that is no Docker node.
@@ -176,17 +156,9 @@ class Node:
     address: Ip | None = None
     engine: Engine | None = None
     swarm: SwarmMember | None = None
-    namespaces: tuple[NetworkNamespace, ...] = ()
-    networks: tuple[Network, ...] = ()
-    containers: tuple[Container, ...] = ()
-
-    def __post_init__(self) -> None:
-        sort(
-            self,
-            namespaces=lambda n: (n.name != HOST, n.name),
-            networks=lambda n: (n.name, n.driver, n.scope),
-            containers=by_name,
-        )
+    namespaces: tuple[NetworkNamespace, ...] = in_order(lambda n: (n.name != HOST, n.name))
+    networks: tuple[Network, ...] = in_order(attrgetter("name", "driver", "scope"))
+    containers: tuple[Container, ...] = in_order(by_name)
 
     def namespace(self, name: str) -> NetworkNamespace | None:
         """The namespace of this name, or None."""

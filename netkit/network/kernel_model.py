@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any
 
 HOST = "host"  # the name of a node's own network namespace
 
@@ -23,21 +25,29 @@ def read_ip(text: str | None) -> Ip | None:
     return read_address(text) if text else None
 
 
-def sort(value: object, **keys: Callable) -> None:
-    """Put the named tuples of a value that is being made in order, each by its key."""
-    for name, key in keys.items():
-        items = getattr(value, name)
-        if len(items) > 1:
-            object.__setattr__(value, name, tuple(sorted(items, key=key)))
-
-
-def by_name(value) -> str:
-    return value.name
-
-
 def by_address(address) -> tuple:
     """IPv4 first; for addresses, interfaces and networks alike."""
     return (address.version, address)
+
+
+by_name = attrgetter("name")
+
+
+def in_order(key: Callable[[Any], Any], **more: Any) -> Any:
+    """A field that is a tuple, empty unless told, whose items a :class:`Value` puts in the order of this key."""
+    return field(default=(), metadata={"key": key}, **more)
+
+
+class Value:
+    """What has tuples in it that are sorted when it is made, so that equal values also look alike."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for each in fields(self):  # type: ignore[arg-type]
+            items = getattr(self, each.name)
+            if "key" in each.metadata and len(items) > 1:
+                object.__setattr__(self, each.name, tuple(sorted(items, key=each.metadata["key"])))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +84,7 @@ class PortForward:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Firewall:
+class Firewall(Value):
     """The packet filter of one namespace: what follows for the network, and the ``rules`` it follows from.
 
     ``isolated`` are the bridges between which nothing is forwarded, ``internal`` those that reach
@@ -85,24 +95,13 @@ class Firewall:
     """
 
     backend: str = ""
-    policies: tuple[Policy, ...] = ()
-    masquerades: tuple[Masquerade, ...] = ()
-    forwards: tuple[PortForward, ...] = ()
-    isolated: tuple[str, ...] = ()
-    internal: tuple[str, ...] = ()
-    silent: tuple[str, ...] = ()
+    policies: tuple[Policy, ...] = in_order(attrgetter("family", "table", "chain"))
+    masquerades: tuple[Masquerade, ...] = in_order(lambda m: (*by_address(m.source), m.leaving or "", m.not_leaving or ""))
+    forwards: tuple[PortForward, ...] = in_order(lambda f: (f.protocol, f.port, str(f.address or ""), str(f.to_address), f.to_port))
+    isolated: tuple[str, ...] = in_order(str)
+    internal: tuple[str, ...] = in_order(str)
+    silent: tuple[str, ...] = in_order(str)
     rules: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        sort(
-            self,
-            policies=lambda p: (p.family, p.table, p.chain),
-            masquerades=lambda m: (m.source.version, m.source, m.leaving or "", m.not_leaving or ""),
-            forwards=lambda f: (f.protocol, f.port, str(f.address or ""), str(f.to_address), f.to_port),
-            isolated=str,
-            internal=str,
-            silent=str,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +146,7 @@ class BridgePort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interface:
+class Interface(Value):
     """A network device. ``kind`` is the kernel's (veth, bridge, vxlan, macvlan …), or loopback, or physical.
 
     ``up`` is what its owner asked for, ``state`` what came of it (RFC 2863: up, down, lowerlayerdown,
@@ -162,7 +161,7 @@ class Interface:
     mtu: int = 0
     up: bool = False
     state: str = "unknown"
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[Address, ...] = in_order(by_address)
     master: str | None = None
     peer: End | None = None
     parent: End | None = None
@@ -172,9 +171,6 @@ class Interface:
     bridge: Bridge | None = None
     port: BridgePort | None = None
     index: int = field(default=0, compare=False)
-
-    def __post_init__(self) -> None:
-        sort(self, addresses=by_address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +220,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkNamespace:
+class NetworkNamespace(Value):
     """One network namespace.
 
     ``kind`` says whose: host (the node's own, named "host"), container, named (``ip netns``), overlay
@@ -237,25 +233,17 @@ class NetworkNamespace:
 
     name: str
     kind: str
-    interfaces: tuple[Interface, ...] = ()
-    routes: tuple[Route, ...] = ()
-    neighbours: tuple[Neighbour, ...] = ()
-    forwarding: tuple[ForwardingEntry, ...] = ()
+    interfaces: tuple[Interface, ...] = in_order(by_name)
+    routes: tuple[Route, ...] = in_order(
+        lambda r: (r.destination.version, r.table, r.destination, r.metric, r.interface or "", str(r.gateway), r.kind)
+    )
+    neighbours: tuple[Neighbour, ...] = in_order(lambda n: (*by_address(n.address), n.interface))
+    forwarding: tuple[ForwardingEntry, ...] = in_order(lambda e: (e.owner, e.port, e.kind, e.mac, e.vlan or 0, str(e.destination or "")))
     firewall: Firewall | None = None
     forwards_packets: bool = False
     resolver: Ip | None = None
     inode: int = field(default=0, compare=False)
-    paths: tuple[str, ...] = field(default=(), compare=False)
-
-    def __post_init__(self) -> None:
-        sort(
-            self,
-            interfaces=by_name,
-            routes=lambda r: (r.destination.version, r.table, r.destination, r.metric, r.interface or "", str(r.gateway), r.kind),
-            neighbours=lambda n: (n.address.version, n.address, n.interface),
-            forwarding=lambda e: (e.owner, e.port, e.kind, e.mac, e.vlan or 0, str(e.destination or "")),
-            paths=str,
-        )
+    paths: tuple[str, ...] = in_order(str, compare=False)
 
     @property
     def title(self) -> str:

@@ -11,14 +11,17 @@ Tuples are sorted when a value is made, so that equal values also look alike.
 
 from __future__ import annotations
 
+import functools
+import ipaddress
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from types import NoneType, UnionType
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
-from netkit.network import serial
 from netkit.network.engine_model import *  # noqa: F403 (whoever uses the model imports its parts from here)
-from netkit.network.engine_model import Container, Lan, Network, Node, Service
+from netkit.network.engine_model import Container, Lan, Network, Node, Sandbox, Service
 from netkit.network.kernel_model import *  # noqa: F403
 from netkit.network.kernel_model import (
     HOST,
@@ -30,13 +33,10 @@ from netkit.network.kernel_model import (
     Neighbour,
     NetworkNamespace,
     Route,
+    Value,
     by_name,
-    sort,
+    in_order,
 )
-
-if TYPE_CHECKING:
-    from netkit.network.model import Topology
-
 
 # libnetwork: netutils.GenerateIfaceName("veth", 7); osl numbers those it moves into an overlay's namespace
 DRAWN_VETH = re.compile(r"veth[0-9a-f]{7}")
@@ -85,33 +85,69 @@ def calc_names(node: Node, namespace: NetworkNamespace) -> dict[str, str]:
 
 def calc_canonical(topology: Topology) -> Topology:
     """The same topology with telling names instead of random ones, and without random MAC addresses."""
-    names = {(node.name, namespace.name): _Names.of(node, namespace) for node, namespace in topology.stacks()}
-    return replace(topology, nodes=tuple(_rename_node(node, names) for node in topology.nodes))
+    names = calc_all_names(topology)
+    hosts = {node.name: names.get((node.name, HOST)) or Names(node, NetworkNamespace(name=HOST, kind=HOST)) for node in topology.nodes}
+    return replace(topology, nodes=tuple(_rename(node, hosts[node.name], names) for node in topology.nodes))
 
 
-@dataclass(frozen=True)
-class _Names:
-    """What to call one namespace, and its interfaces and MAC addresses."""
+def find_captured(topology: Topology) -> dict[End, Interface]:
+    """Each interface as it was captured, by the place it has in the canonical topology."""
+    names = calc_all_names(topology)
+    return {_rename_end(end, names): interface for end, interface in topology.ends()}
 
-    namespace: str
-    interfaces: dict[str, str]
-    macs: dict[str, str]
 
-    @classmethod
-    def of(cls, node: Node, namespace: NetworkNamespace) -> _Names:
-        names = calc_names(node, namespace)
-        macs = {each.mac: f"that of {names[each.name]}" for each in namespace.interfaces if each.name in names and each.mac}
-        return cls(_rename_namespace(namespace.name, calc_container_names(node)), names, macs)
+def calc_all_names(topology: Topology) -> dict[tuple[str, str], Names]:
+    """The names of everything in each namespace, by its node and its own name."""
+    return {(node.name, namespace.name): Names(node, namespace) for node, namespace in topology.stacks()}
 
-    def called(self, name: str | None) -> str | None:
-        """What to call an interface of this namespace."""
-        return self.interfaces.get(name, name) if name else name
 
-    def within(self, text: str) -> str:
+class Names:
+    """What to call one namespace of a node, the interfaces and MAC addresses in it, and the node's containers."""
+
+    def __init__(self, node: Node, namespace: NetworkNamespace) -> None:
+        self.node, self._containers = node.name, calc_container_names(node)
+        self.own = self.namespace(namespace.name)
+        self._interfaces = calc_names(node, namespace)
+        random = (each for each in namespace.interfaces if each.name in self._interfaces and each.mac)
+        self._macs = {each.mac: f"that of {self._interfaces[each.name]}" for each in random}
+
+    def container(self, name: str) -> str:
+        """What to call a container of the node."""
+        return self._containers.get(name, name)
+
+    def namespace(self, name: str) -> str:
+        """What to call a namespace of the node."""
+        return _rename_namespace(name, self._containers)
+
+    def interface(self, name: Any) -> Any:
+        """What to call an interface of this namespace, or several; None stays."""
+        return tuple(map(self.interface, name)) if isinstance(name, tuple) else self._interfaces.get(name, name)
+
+    def rule(self, text: str) -> str:
         """A rule with these names, and without the embedded DNS server's ports, which are random, too."""
         if "127.0.0.11" in text:
             text = re.sub(r"(127\.0\.0\.11:|--sport )\d+", r"\1…", text)
-        return re.sub(r"\b(?:veth|br-)[0-9a-f]+\b", lambda match: self.interfaces.get(match[0], match[0]), text)
+        return re.sub(r"\b(?:veth|br-)[0-9a-f]+\b", lambda match: self.interface(match[0]), text)
+
+    def clear(self, value: Any) -> dict[str, Any]:
+        """The fields of a value in this namespace that have, or follow from, random names and MAC addresses, without what is random."""
+        match value:
+            case Container(name=name, mode=mode):
+                word, colon, other = mode.partition(":")
+                return {"name": self.container(name), "mode": f"{word}{colon}{self.container(other)}"}
+            case Sandbox(namespace=name):
+                return {"namespace": self.namespace(name)}
+            case Interface(name=name, addresses=addresses) if name in self._interfaces:
+                # a link-local address follows from the MAC address (RFC 4291)
+                return {"mac": "", "addresses": tuple(each for each in addresses if not each.is_link_local)}
+            case Neighbour(mac=mac) | ForwardingEntry(mac=mac):
+                return {"mac": self._macs.get(mac, mac)}
+            case Firewall(rules=rules):
+                return {"rules": tuple(map(self.rule, rules))}
+            case NetworkNamespace(routes=routes):
+                kept = (each for each in routes if not (each.interface in self._interfaces and each.destination.is_link_local))
+                return {"name": self.own, "routes": tuple(kept)}
+        return {}
 
 
 def _rename_namespace(name: str, containers: dict[str, str]) -> str:
@@ -119,68 +155,80 @@ def _rename_namespace(name: str, containers: dict[str, str]) -> str:
     return f"container {containers[title]}" if kind == "container" and title in containers else name
 
 
-def _rename_node(node: Node, names: dict[tuple[str, str], _Names]) -> Node:
-    host, containers = names.get((node.name, HOST), _Names(HOST, {}, {})), calc_container_names(node)
-    return replace(
-        node,
-        namespaces=tuple(_rename(namespace, names[node.name, namespace.name], names) for namespace in node.namespaces),
-        networks=tuple(_rename(network, host, names) for network in node.networks),
-        containers=tuple(_rename_container(_rename(container, host, names), containers) for container in node.containers),
-    )
+def _rename_end(end: End, names: dict[tuple[str, str], Names]) -> End:
+    known = names.get((end.node, end.namespace))
+    return replace(end, namespace=known.own, interface=known.interface(end.interface)) if known else end
 
 
-def _rename_container(container: Container, names: dict[str, str]) -> Container:
-    sandbox, (word, colon, other) = container.sandbox, container.mode.partition(":")
-    return replace(
-        container,
-        name=names.get(container.name, container.name),
-        mode=f"{word}{colon}{names.get(other, other)}",
-        sandbox=sandbox and replace(sandbox, namespace=_rename_namespace(sandbox.namespace, names)),
-    )
-
-
-def _rename(value: Any, mine: _Names, names: dict[tuple[str, str], _Names]) -> Any:
+def _rename(value: Any, mine: Names, names: dict[tuple[str, str], Names]) -> Any:
     """A value and all in it with telling names: ``mine`` are those of the namespace it is in, ``names`` those of all places."""
     if isinstance(value, tuple):
         return tuple(_rename(each, mine, names) for each in value)
     if isinstance(value, End):
-        known = names.get((value.node, value.namespace))
-        return replace(value, namespace=known.namespace, interface=known.called(value.interface)) if known else value
+        return _rename_end(value, names)
     if not is_dataclass(value):
         return value
-    old = {field.name: getattr(value, field.name) for field in fields(value)} | _clear(value, mine)
-    new = {name: _rename(item, mine, names) for name, item in old.items()}
+    if isinstance(value, NetworkNamespace):
+        mine = names[mine.node, value.name]
+    new = {each.name: getattr(value, each.name) for each in fields(value)} | mine.clear(value)
     for name in NAMING.get(type(value), ()):
-        new[name] = tuple(map(mine.called, old[name])) if isinstance(old[name], tuple) else mine.called(old[name])
-    return type(value)(**new)
+        new[name] = mine.interface(new[name])
+    return type(value)(**{name: _rename(item, mine, names) for name, item in new.items()})
 
 
-def _clear(value: Any, mine: _Names) -> dict[str, Any]:
-    """The fields of a value that follow from random names or MAC addresses, without what is random in them."""
-    match value:
-        case Interface(name=name, addresses=addresses) if name in mine.interfaces:
-            # a link-local address follows from the MAC address (RFC 4291)
-            return {"mac": "", "addresses": tuple(each for each in addresses if not each.is_link_local)}
-        case Neighbour(mac=mac) | ForwardingEntry(mac=mac):
-            return {"mac": mine.macs.get(mac, mac)}
-        case Firewall(rules=rules):
-            return {"rules": tuple(map(mine.within, rules))}
-        case NetworkNamespace(routes=routes):
-            kept = (each for each in routes if not (each.interface in mine.interfaces and each.destination.is_link_local))
-            return {"name": mine.namespace, "routes": tuple(kept)}
-    return {}
+# -- as JSON, by the annotations: nothing to keep in step by hand --
+
+# of the kinds of addresses, that for IPv4 stands for both
+READERS = {
+    ipaddress.IPv4Interface: ipaddress.ip_interface,
+    ipaddress.IPv4Address: ipaddress.ip_address,
+    ipaddress.IPv4Network: ipaddress.ip_network,
+}
+
+
+def _encode(value: Any) -> Any:
+    """What JSON has no form for, in plain terms: a value without what equals its default, an address as its text."""
+    if not is_dataclass(value):
+        return str(value)
+    return {each.name: item for each in fields(value) if (item := getattr(value, each.name)) != each.default}
+
+
+_find_hints = functools.cache(get_type_hints)
+
+
+def _decode(hint: Any, value: Any, place: str) -> Any:
+    """What JSON has as a value of the type that is annotated; raises ValueError, beginning with the place, for what does not fit."""
+    hint, *others = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if value is None and NoneType in others:
+        return None
+    is_tuple, is_value = get_origin(hint) is tuple, is_dataclass(hint)
+    form, called = (list, "list") if is_tuple else (dict, "object") if is_value else (str, "address") if hint in READERS else (hint, "")
+    if not isinstance(value, form) or (form is int and isinstance(value, bool)):
+        raise ValueError(f"{place}: {value!r} is no {called or form.__name__}")
+    if is_tuple:
+        hints = get_args(hint)
+        hints = hints[:1] * len(value) if hints[-1] is Ellipsis else hints
+        if len(hints) != len(value):
+            raise ValueError(f"{place}: {len(value)} values instead of {len(hints)}")
+        return tuple(_decode(each, item, f"{place}[{at}]") for at, (each, item) in enumerate(zip(hints, value, strict=True)))
+    if is_value:
+        hints = _find_hints(hint)
+        if unknown := value.keys() - hints.keys():
+            raise ValueError(f"{place}: there is no {min(unknown)!r} here")
+        value = {name: _decode(hints[name], item, f"{place}.{name}") for name, item in value.items()}
+    try:
+        return hint(**value) if is_value else READERS.get(hint, hint)(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{place}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Topology:
-    """The network of some nodes at one moment; :class:`netkit.network.topology.Topology` can also tell and draw itself."""
+class Topology(Value):
+    """The network of some nodes at one moment; that of :mod:`netkit.network.capture` can also tell and draw itself."""
 
-    nodes: tuple[Node, ...] = ()
+    nodes: tuple[Node, ...] = in_order(lambda n: (n.engine is None, len(n.name), n.name))
     lan: Lan | None = None
-    services: tuple[Service, ...] = ()
-
-    def __post_init__(self) -> None:
-        sort(self, nodes=lambda n: (n.engine is None, len(n.name), n.name), services=by_name)
+    services: tuple[Service, ...] = in_order(by_name)
 
     def __eq__(self, other: object) -> bool:
         return self._calc_key() == other._calc_key() if isinstance(other, Topology) else NotImplemented
@@ -218,9 +266,14 @@ class Topology:
 
     def to_json(self, indent: int | None = None) -> str:
         """Everything, as JSON; :meth:`from_json` makes an equal value of it, ids included."""
-        return serial.to_json(self, indent)
+        return json.dumps(self, default=_encode, indent=indent, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The topology that :meth:`to_json` wrote; raises ValueError with the place for anything else."""
-        return serial.from_json(cls, text)
+        try:
+            return _decode(cls, json.loads(text), cls.__name__)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{cls.__name__}: this is no JSON: {error}") from None
+        except RecursionError:
+            raise ValueError(f"{cls.__name__}: this is nested too deep") from None

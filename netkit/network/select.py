@@ -16,7 +16,6 @@ from netkit.network.model import (
     Node,
     Topology,
     calc_container_names,
-    calc_names,
 )
 from netkit.network.words import join, plain
 
@@ -50,18 +49,6 @@ def calc_selection(topology: Topology, node: str | None = None, focus: Collectio
     nodes = [found for each in picture.nodes if (found := _reduce_node(each, chosen, kept))]
     services = {container.service for each in nodes for container in each.containers}
     return replace(picture, nodes=tuple(nodes), services=tuple(each for each in picture.services if each.name in services))
-
-
-def find_captured(topology: Topology) -> dict[End, Interface]:
-    """Each interface as it was captured, by the place it has in the canonical topology."""
-    found = {}
-    for node, namespace in topology.stacks():
-        names, containers = calc_names(node, namespace), calc_container_names(node)
-        is_task = namespace.kind == "container" and namespace.title in containers
-        place = f"container {containers[namespace.title]}" if is_task else namespace.name
-        for each in namespace.interfaces:
-            found[End(node=node.name, namespace=place, interface=names.get(each.name, each.name))] = each
-    return found
 
 
 def find_nodes(topology: Topology, name: str | None = None) -> tuple[Node, ...]:
