@@ -21,7 +21,7 @@ _WHERE = {
     "read_packet": "netkit.packets.packet:read_packet",
     "read_measurements": "netkit.measurements:read_measurements",
     "open_lab": "netkit.laboratory.lab:open_lab",
-    "Topology": "netkit.network.topology:Topology",
+    "Topology": "netkit.network.capture:Topology",
     **dict.fromkeys(("NetkitError", "LabError", "EngineError", "CommandError"), "netkit.errors:"),
 }
 

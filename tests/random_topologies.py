@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+from netkit.network.capture import Topology
 from netkit.network.model import (
     HOST,
     Bridge,
@@ -35,7 +36,6 @@ from netkit.network.model import (
     Task,
     Vxlan,
 )
-from netkit.network.topology import Topology
 from tests.variations import NAMES, draw_digits, draw_mac, mutate, shuffle
 
 __all__ = ["mutate", "random_topology", "shuffle"]

@@ -20,9 +20,8 @@ from netkit.laboratory.inside.engine import STOPPED
 from netkit.laboratory.lab import open_lab
 from netkit.laboratory.spec import ENGINE_SERVICE
 from netkit.network import capture as capturing
-from netkit.network.capture import SILENT, capture, capture_again
+from netkit.network.capture import SILENT, Topology, capture, capture_again
 from netkit.network.model import Engine
-from netkit.network.topology import Topology
 from tests import oracles
 from tests.kernels import wait_for
 from tests.patience import at_most

@@ -11,7 +11,7 @@ import pytest
 
 from netkit.laboratory.inside.engine import STOPPED
 from netkit.laboratory.lab import open_lab
-from netkit.network.topology import Topology
+from netkit.network.capture import Topology
 from tests.conftest import NETKIT
 from tests.kernels import kernel, wait_for
 from tests.patience import patiently

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from netkit.network import model
+from netkit.network.capture import Topology
 from netkit.network.describe import to_text
 from netkit.network.difference import calc_diff
 from netkit.network.model import Interface
 from netkit.network.select import SHOW
-from netkit.network.topology import Topology
 from tests.random_topologies import mutate, random_topology, shuffle
 from tests.topologies import EXAMPLES
 

@@ -14,7 +14,7 @@ from netkit.errors import LabError
 from netkit.figure.paint import measure
 from netkit.hosts.recording import Newcomers
 from netkit.laboratory.lab import open_lab
-from netkit.network.topology import Topology
+from netkit.network.capture import Topology
 from netkit.tracing.assemble import build_trace
 from netkit.tracing.run import Recorder, trace
 from netkit.tracing.values import Output

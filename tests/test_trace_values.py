@@ -18,7 +18,7 @@ import pytest
 from netkit.errors import NetkitError
 from netkit.figure.layout import calc_layout
 from netkit.figure.paint import measure
-from netkit.network.topology import Topology
+from netkit.network.capture import Topology
 from netkit.tracing.assemble import build_trace
 from netkit.tracing.steps import calc_steps
 from netkit.tracing.values import Output

@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from netkit.network.capture import Topology
 from netkit.network.model import (
     HOST,
     Bridge,
@@ -33,7 +34,6 @@ from netkit.network.model import (
     Task,
     Vxlan,
 )
-from netkit.network.topology import Topology
 
 LAN = Lan(subnet=ipaddress.ip_network("192.168.59.0/24"))
 DOCKER0 = ("bridge", "docker0", "172.17.0.0/16")

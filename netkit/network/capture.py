@@ -1,4 +1,4 @@
-"""Take a topology of a lab: every host's kernel is read on that host, every engine from here, all at once."""
+"""Take a topology of a lab, as learners know it: every host's kernel is read on that host, every engine from here, all at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import ipaddress
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.client import RemoteDisconnected
 
 from netkit.errors import LabError
@@ -14,16 +14,43 @@ from netkit.hosts.ask import ask_collector
 from netkit.laboratory.lab import Lab
 from netkit.laboratory.lab import Node as Host
 from netkit.labs import current_lab
+from netkit.network import model
 from netkit.network.build import build_node
 from netkit.network.build_engine import build_members, build_services
+from netkit.network.describe import to_text
+from netkit.network.difference import calc_diff
 from netkit.network.model import Lan, Node, Service, SwarmMember
-from netkit.network.topology import Topology
 
 UP = ("ready", "reachable", "failed", "stopped")  # a host whose engine has ended can still be looked at
 SILENT = "silent"  # in the trouble of an engine that was waited for in vain
 WHY = {"idle": "not started yet", "starting": "just starting", "down": "switched off"}
 SOCKET = "/var/run/docker.sock"  # an engine's own on its host
 PATIENCE = 10.0  # seconds for an engine to say the next word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Topology(model.Topology):
+    """The network of some nodes at one moment, as it is captured."""
+
+    def text(self, **options) -> str:
+        """The network in words, the same every time: see :func:`netkit.network.describe.to_text` for the options."""
+        return to_text(self, **options)
+
+    def draw(self, **options):
+        """The network as a ``matplotlib.figure.Figure``: see :func:`netkit.figure.draw.draw` for the options."""
+        from netkit.figure.draw import draw  # matplotlib takes 0.3 s, and only for those who look
+
+        return draw(self, **options)
+
+    def diff(self, other: Topology):
+        """What is different in ``other``, usually a later capture: a :class:`netkit.network.difference.Diff`."""
+        return calc_diff(self, other)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        """For notebooks: the figure, with the text for those who cannot see it, and for nbval."""
+        from netkit.figure.draw import make_bundle
+
+        return make_bundle(self.text(), self.draw())
 
 
 def capture(*nodes: str, lab: Lab | None = None) -> Topology:
