@@ -6,41 +6,33 @@ engines 20.10 to 28 give them, hand-made ones where they say the same; the rules
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from netkit.network import model
-from netkit.network.build_engine import build_containers, build_networks
+from netkit.network.build_engine import ContainerBuilder, build_networks
 from netkit.network.kernel_model import HOST, read_address, read_interface, read_ip, read_subnet
 from netkit.network.model import Firewall, Masquerade, Policy, PortForward
 
 ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+RESOLVER = read_address("127.0.0.11")  # the embedded DNS server's
 
 # bridges whose traffic to another one passes both stages, the second of which drops it (engines up to 28)
 STAGE_1, STAGE_2 = "DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2"
 INTERNAL = (STAGE_1, "DOCKER-INTERNAL")
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule: its chain, and its options, each with its value ("!" before the value of a negated one)."""
+class Rule(dict):
+    """The options of one rule by their names, each with its value ("!" before that of a negated one); others are empty.
 
-    family: int
-    table: str
-    chain: str
-    options: dict[str, str]
+    "-A" is the chain, "verdict" the target, whether jumped to or gone to; "family" and "table" are known beside.
+    """
 
-    def get(self, *names: str) -> str | None:
-        return next((self.options[name] for name in names if name in self.options), None)
-
-    @property
-    def verdict(self) -> str | None:
-        return self.get("-j", "-g")
+    def __missing__(self, name: str) -> str:
+        return ""
 
 
 def calc_firewall(listings: Iterable[dict]) -> Firewall | None:
@@ -61,15 +53,21 @@ def calc_firewall(listings: Iterable[dict]) -> Firewall | None:
                 rules.append(parse_rule(family, table, line))
     if not rules and all(policy.verdict == "ACCEPT" for policy in policies):
         return None
+    drops = [rule for rule in rules if rule["verdict"] == "DROP"]
+    # bridges of which both stages know: from them to another such one, nothing is forwarded
+    first = {rule["-i"] for rule in rules if (rule["-A"], rule["verdict"]) == (STAGE_1, STAGE_2)}
+    isolated = first & {rule["-o"] for rule in drops if rule["-A"] == STAGE_2}
+    # bridges out of which only packets to their own subnet are let
+    internal = {rule["-i"] for rule in drops if rule["-A"] in INTERNAL and rule["-d"].startswith("!") and rule["-i"][:1] != "!"}
     return Firewall(
         backend=max(backends, key=backends.get, default=""),
         policies=tuple(dict.fromkeys(policies)),
         masquerades=tuple(dict.fromkeys(_find_masquerades(rules))),
         forwards=tuple(dict.fromkeys(_find_forwards(rules))),
-        isolated=tuple(_find_isolated(rules)),
-        internal=tuple(_find_internal(rules)),
+        isolated=tuple(isolated - {""}),
+        internal=tuple(internal - {""}),
         # bridges whose ports may not talk to each other
-        silent=tuple({rule.get("-i") for rule in rules if rule.verdict == "DROP" and rule.get("-i") and rule.get("-i") == rule.get("-o")}),
+        silent=tuple({rule["-i"] for rule in drops if rule["-i"] == rule["-o"]} - {""}),
         rules=tuple(lines),
     )
 
@@ -80,65 +78,50 @@ def parse_rule(family: int, table: str, line: str) -> Rule:
         words = shlex.split(line)
     except ValueError:  # a quote inside a comment that iptables did not close
         words = line.split()
-    options: dict[str, str] = {}
+    rule = Rule(family=family, table=table)
     negated, name = "", None
-    for word in words[2:]:
+    for word in words:
         if word == "!":
             negated, name = "!", None
         elif re.match(r"--?[a-zA-Z]", word):
             name = word
-            options[name], negated = negated, ""
+            rule[name], negated = negated, ""
         elif name:
-            options[name] += word if options[name] in ("", "!") else f" {word}"
-    return Rule(family, table, words[1], options)
+            rule[name] += word if rule[name] in ("", "!") else f" {word}"
+    rule["verdict"] = rule["-j"] or rule["-g"]
+    return rule
 
 
 def _find_masquerades(rules: list[Rule]) -> Iterator[Masquerade]:
     for rule in rules:
-        if rule.table != "nat" or rule.verdict != "MASQUERADE" or rule.get("-s") == rule.get("-d") is not None:
-            continue  # from a container to itself: the engine's, for its published ports
-        out, source = rule.get("-o") or "", rule.get("-s") or ANYWHERE[rule.family]
-        if source.startswith("!") or rule.get("--dport", "--src-type", "--dst-type"):
-            continue
-        excluded = out[1:] if out.startswith("!") else None
-        yield Masquerade(source=ipaddress.ip_network(source), leaving=None if excluded else out or None, not_leaving=excluded)
+        out, source = rule["-o"], rule["-s"]
+        # from a container to itself: the engine's, for its published ports
+        is_own = source and source == rule["-d"]
+        is_partial = source.startswith("!") or any(rule[name] for name in ("--dport", "--src-type", "--dst-type"))
+        if rule["table"] == "nat" and rule["verdict"] == "MASQUERADE" and not is_own and not is_partial:
+            names = {"not_leaving": out[1:]} if out.startswith("!") else {"leaving": out or None}
+            yield Masquerade(source=read_subnet(source or ANYWHERE[rule["family"]]), **names)
 
 
 def _find_forwards(rules: list[Rule]) -> Iterator[PortForward]:
     for rule in rules:
-        target = rule.get("--to-destination")
-        if rule.verdict != "DNAT" or not target or not (rule.get("--dport") or "").isdecimal():
+        target, address = rule["--to-destination"], rule["-d"]
+        # the embedded DNS server's own are told as the namespace's resolver
+        if rule["verdict"] != "DNAT" or not target or not rule["--dport"].isdecimal() or address == f"{RESOLVER}/32":
             continue
-        host, _, port = target.rpartition(":") if not target.endswith("]") and ":" in target else (target, "", rule.get("--dport"))
-        address = rule.get("-d")
-        if address == f"{RESOLVER}/32":
-            continue  # the embedded DNS server's own: told as the namespace's resolver
+        host, _, port = target.rpartition(":") if not target.endswith("]") and ":" in target else (target, "", rule["--dport"])
         try:
             yield PortForward(
-                protocol=rule.get("-p") or "",
-                port=int(rule.get("--dport") or 0),
-                to_address=ipaddress.ip_address(host.strip("[]")),
+                protocol=rule["-p"],
+                port=int(rule["--dport"]),
+                to_address=read_address(host.strip("[]")),
                 to_port=int(port or 0),
-                address=ipaddress.ip_network(address).network_address if address and not address.startswith("!") else None,
+                address=read_subnet(address).network_address if address and not address.startswith("!") else None,
             )
         except ValueError:  # a range of addresses or ports: only in the rules
             continue
 
 
-def _find_isolated(rules: list[Rule]) -> set[str]:
-    """Bridges of which both stages know: from them to another such one, nothing is forwarded."""
-    first = {rule.get("-i") for rule in rules if rule.chain == STAGE_1 and rule.verdict == STAGE_2}
-    second = {rule.get("-o") for rule in rules if rule.chain == STAGE_2 and rule.verdict == "DROP"}
-    return {name for name in first & second if name}
-
-
-def _find_internal(rules: list[Rule]) -> set[str]:
-    """Bridges out of which only packets to their own subnet are let."""
-    closing = (rule for rule in rules if rule.chain in INTERNAL and rule.verdict == "DROP" and (rule.get("-d") or "").startswith("!"))
-    return {name for rule in closing if (name := rule.get("-i")) and not name.startswith("!")}
-
-
-RESOLVER = read_address("127.0.0.11")  # the embedded DNS server's
 # libnetwork, osl.GenerateKey: twelve characters of "EPOCH-NETWORKID" for an overlay's namespace
 SECRET_NAMES = (("overlay", re.compile(r"\d+-([0-9a-z]{6,10})")), ("lb", re.compile(r"lb_([0-9a-z]{6,9})")))
 KINDS = {"lb": "load-balancer", "netns": "named", "ingress_sbox": "ingress"}
@@ -178,7 +161,7 @@ def build_node(name: str, facts: dict, address: model.Ip | None = None) -> model
         engine=model.Engine(**{key: engine[key] for key in ("state", "version", "trouble") if key in engine}) if engine else None,
         namespaces=namespaces,
         networks=build_networks(engine),
-        containers=build_containers(engine, name, {namespace.inode: namespace for namespace in namespaces}),
+        containers=ContainerBuilder(engine, name, namespaces).build(),
     )
 
 
@@ -213,34 +196,29 @@ def _name_other(facts: dict, networks: dict[str, str]) -> str:
 
 
 def _build_namespace(facts: dict, places: Places) -> model.NetworkNamespace:
-    inode = facts["inode"]
+    inode, name = facts["inode"], places.names[facts["inode"]]
     addresses = defaultdict(list)
     for index, text in facts["addresses"]:
         addresses[index].append(read_interface(text))
-    vteps = {link["index"] for link in facts["links"] if link["kind"] == "vxlan"}
+    vteps = {link["name"] for link in facts["links"] if link["kind"] == "vxlan"}
 
-    def known(rows: list[dict]) -> list[tuple[dict, str | None]]:
-        """Rows with their interfaces' names, if those still existed when the links were read; some rows have none."""
-        named = [(row, places.name(inode, row["index"])) for row in rows]
-        return [(row, name) for row, name in named if name or not row["index"]]
+    def read(table: str, *texts: str) -> Iterator[dict]:
+        """Rows with addresses for these texts, and with their interfaces' names, if those still existed when the links were read."""
+        for row in facts[table]:
+            interface = places.name(inode, row["index"])
+            if interface or not row["index"]:  # some rows have none
+                found = _read_ips(row, *texts) | {"interface": interface}
+                del found["index"]
+                yield found
 
-    name = places.names[inode]
     word = name.partition(" ")[0]
     return model.NetworkNamespace(
         name=name,
         kind=KINDS.get(word, word),
         interfaces=tuple(_build_interface(link, inode, tuple(addresses[link["index"]]), places) for link in facts["links"]),
-        routes=tuple(_build_route(row, interface) for row, interface in known(facts["routes"])),
-        neighbours=tuple(
-            model.Neighbour(address=read_address(row["address"]), interface=interface or "", mac=row["mac"], state=row["state"])
-            for row, interface in known(facts["neighbours"])
-        ),
-        forwarding=tuple(
-            _build_entry(row, port, places.name(inode, row["master"]))
-            for row, port in known(facts["forwarding"])
-            # of a bridge or a VTEP: other devices list here which groups they hear
-            if port and (places.name(inode, row["master"]) or (row["own"] and row["index"] in vteps))
-        ),
+        routes=tuple(model.Route(**row | {"destination": read_subnet(row["destination"])}) for row in read("routes", "gateway", "source")),
+        neighbours=tuple(model.Neighbour(**row | {"interface": row["interface"] or ""}) for row in read("neighbours", "address")),
+        forwarding=tuple(_build_forwarding(read("forwarding", "destination"), inode, places, vteps)),
         firewall=calc_firewall(facts["rules"]),
         forwards_packets=facts["forwards"],
         resolver=RESOLVER if facts["resolver"] else None,
@@ -249,32 +227,28 @@ def _build_namespace(facts: dict, places: Places) -> model.NetworkNamespace:
     )
 
 
+def _read_ips(row: dict, *names: str) -> dict:
+    return row | {name: read_ip(row[name]) for name in names}
+
+
 def _build_interface(link: dict, inode: int, addresses: tuple[model.Address, ...], places: Places) -> model.Interface:
     plain = ("name", "kind", "mac", "mtu", "up", "state", "macvlan_mode", "vlan", "index")
-    vxlan = link.get("vxlan")
     return model.Interface(
         **{key: link[key] for key in plain if key in link},
         addresses=addresses,
         master=places.name(inode, link["master"]),
         peer=places.end(link["peer"]),
         parent=places.end(link["parent"]),
-        vxlan=model.Vxlan(**vxlan | {"local": read_ip(vxlan["local"]), "group": read_ip(vxlan["group"])}) if vxlan else None,
+        vxlan=model.Vxlan(**_read_ips(link["vxlan"], "local", "group")) if "vxlan" in link else None,
         bridge=model.Bridge(**link["bridge"]) if "bridge" in link else None,
         port=model.BridgePort(**link["port"]) if "port" in link else None,
     )
 
 
-def _build_route(row: dict, interface: str | None) -> model.Route:
-    return model.Route(
-        destination=read_subnet(row["destination"]),
-        interface=interface,
-        gateway=read_ip(row["gateway"]),
-        source=read_ip(row["source"]),
-        **{key: row[key] for key in ("kind", "scope", "metric", "table")},
-    )
-
-
-def _build_entry(row: dict, port: str, bridge: str | None) -> model.ForwardingEntry:
-    return model.ForwardingEntry(
-        mac=row["mac"], port=port, owner=bridge or port, kind=row["kind"], destination=read_ip(row["destination"]), vlan=row["vlan"]
-    )
+def _build_forwarding(rows: Iterable[dict], inode: int, places: Places, vteps: set[str]) -> Iterator[model.ForwardingEntry]:
+    """The rows of bridges and VTEPs: other devices list here which groups they hear."""
+    for row in rows:
+        port, bridge = row["interface"], places.name(inode, row["master"])
+        if port and (bridge or (row["own"] and port in vteps)):
+            told = {key: row[key] for key in ("mac", "kind", "destination", "vlan")}
+            yield model.ForwardingEntry(port=port, owner=bridge or port, **told)

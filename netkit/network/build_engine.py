@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 from netkit.network import model
 from netkit.network.kernel_model import HOST, read_interface, read_ip, read_subnet
@@ -43,114 +44,108 @@ def _build_network(body: dict) -> model.Network:
     )
 
 
-def build_containers(engine: dict, node: str, namespaces: dict[int, model.NetworkNamespace]) -> tuple[model.Container, ...]:
-    """The containers that an engine lists, each with what the kernel of its node has of it, by the namespaces' inodes."""
-    bodies = engine.get("containers", ())
-    titles = {each["Id"]: each["Name"].lstrip("/") for each in bodies}
-    drivers = {each["Id"]: each["Driver"] for each in engine.get("networks", ())}
-    host = next((namespace for namespace in namespaces.values() if namespace.name == HOST), None)
-    return tuple(_build_container(each, node, namespaces.get(each["inode"]), host, titles, drivers) for each in bodies)
+class ContainerBuilder:
+    """Makes the containers that an engine lists, each with what the kernel of its node has of it, by the namespaces' inodes."""
 
+    def __init__(self, engine: dict, node: str, namespaces: Iterable[model.NetworkNamespace]) -> None:
+        self._node, self._bodies = node, engine.get("containers", ())
+        self._namespaces = {each.inode: each for each in namespaces}
+        self._names = {each["Id"]: each["Name"].lstrip("/") for each in self._bodies}
+        self._drivers = {each["Id"]: each["Driver"] for each in engine.get("networks", ())}
+        host = next((each for each in namespaces if each.name == HOST), model.NetworkNamespace(name=HOST, kind=HOST))
+        self._gateway_ports = {each.name for each in host.interfaces if each.master == GATEWAY_BRIDGE}
 
-def _build_container(
-    body: dict,
-    node: str,
-    namespace: model.NetworkNamespace | None,
-    host: model.NetworkNamespace | None,
-    titles: dict[str, str],
-    drivers: dict[str, str],
-) -> model.Container:
-    settings, labels = body["NetworkSettings"], body["Config"].get("Labels") or {}
-    name, state, mode = titles[body["Id"]], body["State"]["Status"], body["HostConfig"].get("NetworkMode") or "default"
-    namespace = namespace if state in RUNNING else None
-    joined = {network: each for network, each in (settings.get("Networks") or {}).items() if network not in WITHOUT_ENDPOINT}
-    endpoints = [_build_endpoint(network, each, body, node, namespace) for network, each in joined.items()]
-    if namespace and host and GATEWAY_BRIDGE not in joined and not mode.startswith(("container:", HOST)):
-        endpoints += _find_gateway_endpoints(node, namespace, host)
-    return model.Container(
-        name=name,
-        state=state,
-        mode=_calc_mode(mode, joined, titles, drivers),
-        image=body["Config"].get("Image") or "",
-        sandbox=model.Sandbox(namespace=namespace.name, key=settings.get("SandboxKey") or "", id=settings.get("SandboxID") or "")
-        if namespace
-        else None,
-        endpoints=tuple(endpoints),
-        ports=tuple(_build_ports(settings.get("Ports") or {})),
-        service=labels.get(SERVICE_LABEL),
-        task=_calc_task_name(labels.get(TASK_LABEL), node),
-        pid=body["State"].get("Pid") or 0,
-        id=body["Id"],
-    )
+    def build(self) -> tuple[model.Container, ...]:
+        """All of them."""
+        return tuple(map(self._build_container, self._bodies))
 
-
-def _calc_mode(mode: str, joined: dict, titles: dict[str, str], drivers: dict[str, str]) -> str:
-    if mode.startswith("container:"):
-        wanted = mode.removeprefix("container:")
-        return f"container:{titles.get(wanted, wanted)}"
-    if mode == HOST or not joined:
-        return HOST if mode == HOST else "none"
-    if len(joined) > 1:
-        return "several"
-    (only,) = joined.values()
-    return drivers.get(only.get("NetworkID"), "bridge")
-
-
-def _calc_task_name(label: str | None, node: str) -> str | None:
-    """ "hello.1" of "hello.1.p4e7…"; a global service's "hello.NODEID.p4e7…" is "hello.node1"."""
-    if not label:
-        return None
-    service, slot, _ = label.rsplit(".", 2)
-    return f"{service}.{slot if slot.isdecimal() else node}"
-
-
-def _build_endpoint(network: str, body: dict, container: dict, node: str, namespace: model.NetworkNamespace | None) -> model.Endpoint:
-    name, id = container["Name"].lstrip("/"), container["Id"]  # which are no further names of it
-    kinds = (("IPAddress", "IPPrefixLen"), ("GlobalIPv6Address", "GlobalIPv6PrefixLen"))
-    addresses = tuple(read_interface(f"{body[address]}/{body[length]}") for address, length in kinds if body.get(address))
-    mac = body.get("MacAddress", "")
-    interface = _find_interface(namespace, addresses, mac) if namespace else None
-    known = {*(body.get("Aliases") or ()), *(body.get("DNSNames") or ())}
-    return model.Endpoint(
-        network=network,
-        interface=model.End(node=node, namespace=namespace.name, interface=interface.name) if namespace and interface else None,
-        addresses=addresses,
-        gateway=read_ip(body.get("Gateway")),
-        mac=mac,
-        names=tuple(each for each in known if each != name and not id.startswith(each)),
-        id=body.get("EndpointID", ""),
-    )
-
-
-def _find_interface(namespace: model.NetworkNamespace, addresses: tuple[model.Address, ...], mac: str) -> model.Interface | None:
-    """The interface of an endpoint: the one with its address, else (a learner may have taken that away) its MAC."""
-    wanted = {address.ip for address in addresses}
-    by_address = (each for each in namespace.interfaces if any(address.ip in wanted for address in each.addresses))
-    return next(by_address, None) or next((each for each in namespace.interfaces if mac and each.mac == mac), None)
-
-
-def _find_gateway_endpoints(node: str, namespace: model.NetworkNamespace, host: model.NetworkNamespace) -> list[model.Endpoint]:
-    """The endpoint in docker_gwbridge that the engine adds to containers of overlays, and does not list with them."""
-    ports = {interface.name for interface in host.interfaces if interface.master == GATEWAY_BRIDGE}
-    return [
-        model.Endpoint(
-            network=GATEWAY_BRIDGE,
-            interface=model.End(node=node, namespace=namespace.name, interface=interface.name),
-            addresses=tuple(address for address in interface.addresses if not address.is_link_local),
-            mac=interface.mac,
+    def _build_container(self, body: dict) -> model.Container:
+        settings, labels, state = body["NetworkSettings"], body["Config"].get("Labels") or {}, body["State"]["Status"]
+        mode = body["HostConfig"].get("NetworkMode") or "default"
+        namespace = self._namespaces.get(body["inode"]) if state in RUNNING else None
+        joined = {network: each for network, each in (settings.get("Networks") or {}).items() if network not in WITHOUT_ENDPOINT}
+        endpoints = [self._build_endpoint(network, each, body["Id"], namespace) for network, each in joined.items()]
+        sandbox = None
+        if namespace:
+            sandbox = model.Sandbox(namespace=namespace.name, key=settings.get("SandboxKey") or "", id=settings.get("SandboxID") or "")
+            if GATEWAY_BRIDGE not in joined and not mode.startswith(("container:", HOST)):
+                endpoints += self._find_gateway_endpoints(namespace)
+        return model.Container(
+            name=self._names[body["Id"]],
+            state=state,
+            mode=self._calc_mode(mode, joined),
+            image=body["Config"].get("Image") or "",
+            sandbox=sandbox,
+            endpoints=tuple(endpoints),
+            ports=tuple(_build_ports(settings.get("Ports") or {})),
+            service=labels.get(SERVICE_LABEL),
+            task=self._calc_task_name(labels.get(TASK_LABEL)),
+            pid=body["State"].get("Pid") or 0,
+            id=body["Id"],
         )
-        for interface in namespace.interfaces
-        if interface.peer and interface.peer.namespace == HOST and interface.peer.interface in ports
-    ]
+
+    def _calc_mode(self, mode: str, joined: dict) -> str:
+        if mode.startswith("container:"):
+            other = mode.removeprefix("container:")
+            return f"container:{self._names.get(other, other)}"
+        if mode == HOST or not joined:
+            return HOST if mode == HOST else "none"
+        if len(joined) > 1:
+            return "several"
+        (only,) = joined.values()
+        return self._drivers.get(only.get("NetworkID"), "bridge")
+
+    def _calc_task_name(self, label: str | None) -> str | None:
+        """ "hello.1" of "hello.1.p4e7…"; a global service's "hello.NODEID.p4e7…" is "hello.node1"."""
+        if not label:
+            return None
+        service, slot, _ = label.rsplit(".", 2)
+        return f"{service}.{slot if slot.isdecimal() else self._node}"
+
+    def _build_endpoint(self, network: str, body: dict, id: str, namespace: model.NetworkNamespace | None) -> model.Endpoint:
+        kinds = (("IPAddress", "IPPrefixLen"), ("GlobalIPv6Address", "GlobalIPv6PrefixLen"))
+        addresses = tuple(read_interface(f"{body[address]}/{body[length]}") for address, length in kinds if body.get(address))
+        mac = body.get("MacAddress", "")
+        known = {*(body.get("Aliases") or ()), *(body.get("DNSNames") or ())}
+        return model.Endpoint(
+            network=network,
+            interface=self._find_end(namespace, addresses, mac) if namespace else None,
+            addresses=addresses,
+            gateway=read_ip(body.get("Gateway")),
+            mac=mac,
+            # its own name and short id are no further names of it
+            names=tuple(each for each in known if each != self._names[id] and not id.startswith(each)),
+            id=body.get("EndpointID", ""),
+        )
+
+    def _find_end(self, namespace: model.NetworkNamespace, addresses: tuple[model.Address, ...], mac: str) -> model.End | None:
+        """The interface of an endpoint: the one with its address, else (a learner may have taken that away) its MAC."""
+        wanted = {address.ip for address in addresses}
+        by_address = [each for each in namespace.interfaces if any(address.ip in wanted for address in each.addresses)]
+        by_mac = [each for each in namespace.interfaces if mac and each.mac == mac]
+        found = next(iter(by_address + by_mac), None)
+        return model.End(node=self._node, namespace=namespace.name, interface=found.name) if found else None
+
+    def _find_gateway_endpoints(self, namespace: model.NetworkNamespace) -> list[model.Endpoint]:
+        """The endpoint in docker_gwbridge that the engine adds to containers of overlays, and does not list with them."""
+        return [
+            model.Endpoint(
+                network=GATEWAY_BRIDGE,
+                interface=model.End(node=self._node, namespace=namespace.name, interface=interface.name),
+                addresses=tuple(address for address in interface.addresses if not address.is_link_local),
+                mac=interface.mac,
+            )
+            for interface in namespace.interfaces
+            if interface.peer and interface.peer.namespace == HOST and interface.peer.interface in self._gateway_ports
+        ]
 
 
 def _build_ports(ports: dict) -> Iterator[model.PublishedPort]:
     for key, bindings in ports.items():
         target, _, protocol = key.partition("/")
         for each in bindings or ():
-            yield model.PublishedPort(
-                protocol=protocol, address=read_ip(each.get("HostIp")), port=int(each.get("HostPort") or 0), target=int(target)
-            )
+            address, port = read_ip(each.get("HostIp")), int(each.get("HostPort") or 0)
+            yield model.PublishedPort(protocol=protocol, address=address, port=port, target=int(target))
 
 
 def build_members(engine: dict) -> dict[str, model.SwarmMember]:
@@ -171,36 +166,33 @@ def build_services(engine: dict) -> tuple[model.Service, ...]:
     """A swarm's services with their tasks, as a manager lists them."""
     networks = {each["Id"]: each["Name"] for each in engine["networks"]}
     hosts = {each["ID"]: each["Description"]["Hostname"] for each in engine["members"]}
-    return tuple(_build_service(each, engine["tasks"], networks, hosts) for each in engine["services"])
+    tasks = defaultdict(list)
+    for each in engine["tasks"]:
+        if each["DesiredState"] in WANTED:
+            tasks[each.get("ServiceID")].append(each)
+    return tuple(_build_service(each, tasks[each["ID"]], networks, hosts) for each in engine["services"])
 
 
 def _build_service(body: dict, tasks: list[dict], networks: dict[str, str], hosts: dict[str, str]) -> model.Service:
     spec, endpoint = body["Spec"], body.get("Endpoint") or {}
     wanted = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or ()
-    vips = [each for each in endpoint.get("VirtualIPs") or () if each.get("Addr")]
+    vips = [(each["NetworkID"], each["Addr"]) for each in endpoint.get("VirtualIPs") or () if each.get("Addr")]
     return model.Service(
         name=spec["Name"],
         mode=next(iter(spec["Mode"])).lower(),
         replicas=(spec["Mode"].get("Replicated") or {}).get("Replicas"),
         resolution=(spec.get("EndpointSpec") or {}).get("Mode", "vip"),
         networks=tuple(networks.get(each["Target"], each["Target"]) for each in wanted),
-        vips=tuple((networks.get(each["NetworkID"], each["NetworkID"]), read_interface(each["Addr"])) for each in vips),
-        ports=tuple(
-            model.ServicePort(
-                protocol=each["Protocol"],
-                port=each.get("PublishedPort", 0),
-                target=each["TargetPort"],
-                mode=each.get("PublishMode", "ingress"),
-            )
-            for each in endpoint.get("Ports") or ()
-        ),
-        tasks=tuple(
-            _build_task(each, spec["Name"], hosts.get(each.get("NodeID", ""), ""))
-            for each in tasks
-            if each.get("ServiceID") == body["ID"] and each["DesiredState"] in WANTED
-        ),
+        vips=tuple((networks.get(id, id), read_interface(address)) for id, address in vips),
+        ports=tuple(map(_build_service_port, endpoint.get("Ports") or ())),
+        tasks=tuple(_build_task(each, spec["Name"], hosts.get(each.get("NodeID", ""), "")) for each in tasks),
         id=body["ID"],
     )
+
+
+def _build_service_port(body: dict) -> model.ServicePort:
+    port, mode = body.get("PublishedPort", 0), body.get("PublishMode", "ingress")
+    return model.ServicePort(protocol=body["Protocol"], port=port, target=body["TargetPort"], mode=mode)
 
 
 def _build_task(body: dict, service: str, node: str) -> model.Task:
