@@ -7,35 +7,16 @@ told unless asked for, so the text is the same in every lab, on every engine.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from netkit.network.describe_kernel import NamespaceDescriber, Scene
-from netkit.network.model import HOST, Container, End, Interface, Network, NetworkNamespace, Node, Service, Topology, find_captured
+from netkit.network.model import HOST, Container, End, Engine, Interface, Network, NetworkNamespace, Node, Service, Topology, find_captured
 from netkit.network.select import calc_selection, calc_show
-from netkit.network.words import (
-    BUILTIN,
-    WHOLE,
-    Clause,
-    Line,
-    calc_owners,
-    join,
-    make_line,
-    plain,
-    tell_addresses,
-    tell_condition,
-    tell_end,
-    tell_lines,
-    tell_means,
-    tell_port,
-    tell_ports,
-    tell_rest,
-    tell_value,
-)
+from netkit.network.words import Clause, Line, join, plain, tell_addresses, tell_condition, tell_end, tell_lines, tell_port, tell_rest
 
-# engines up to 26 count a container's short id among its names
-SHORT_ID = re.compile(r"[0-9a-f]{12}")
+# the engine's two networks that stand for "that of the node" and "no network at all"
+BUILTIN = ("host", "null")
 KINDS = {
     "load-balancer": "the load balancer of a network",
     "ingress": "the way from published ports to services",
@@ -61,7 +42,7 @@ def to_text(topology: Topology, *, show: Collection[str] = ("addresses",), node:
     """
     wanted = calc_show(show)
     lines = describe(calc_selection(topology, node, focus), find_captured(topology))
-    return "\n".join(tell_lines(lines, wanted | WHOLE | ({"tunnels"} if "fdb" in wanted else set()))) or "nothing here"
+    return "\n".join(tell_lines(lines, wanted | ({"tunnels"} if "fdb" in wanted else set()))) or "nothing here"
 
 
 def describe(topology: Topology, raw: dict[End, Interface] | None = None, *, compared: bool = False) -> tuple[Line, ...]:
@@ -70,12 +51,11 @@ def describe(topology: Topology, raw: dict[End, Interface] | None = None, *, com
     ``raw`` has interfaces that are to be told with another MAC address, by their place. ``compared`` tells whose a MAC
     address in a table is, instead of its digits.
     """
-    scene = Scene(topology, calc_owners(topology), raw or {}, compared)
-    lines = []
+    scene, lines = Scene(topology, raw or {}, compared), []
     if topology.lan:
         there = (node for node in topology.nodes if node.address and node.address in topology.lan.subnet)
         told = (Clause(f"{plain(node.name)} {node.address}", "derived") for node in there)
-        lines.append(make_line(f"{plain(topology.lan.name)} {topology.lan.subnet}", *told, about="lan"))
+        lines.append(Line.of(f"{plain(topology.lan.name)} {topology.lan.subnet}", *told, about="lan"))
     lines += [NodeDescriber(scene, node).describe() for node in topology.nodes]
     return tuple(lines + [_describe_service(service) for service in topology.services])
 
@@ -92,7 +72,7 @@ class NodeDescriber:
         node, host = self.node, self.node.namespace(HOST)
         cable = self.find_cable(host)
         owned = {each.sandbox.namespace: self.is_own(each) for each in node.containers if each.sandbox}
-        inner = self.engine()
+        inner = [self.engine(node.engine)] if node.engine else []
         if host:
             inner += self.inside(host).interfaces(cable)
         inner += [self.namespace(each) for each in node.namespaces if each.kind == "overlay"]
@@ -102,7 +82,7 @@ class NodeDescriber:
         inner += [self.namespace(each, is_hidden=each.name in owned) for each in others]
         if host:
             inner += [*self.inside(host).filters(), *self.inside(host).tables()]
-        return make_line(plain(node.name), *self.clauses(host, cable), inner=inner, about=node.name)
+        return Line.of(plain(node.name), *self.clauses(host, cable), inner=inner, about=node.name)
 
     def inside(self, namespace: NetworkNamespace) -> NamespaceDescriber:
         """For the lines of one of the node's namespaces."""
@@ -129,7 +109,7 @@ class NodeDescriber:
         yield Clause(f"address {node.address}" if node.address else "no address", "hidden")
         if node.state != "up":
             yield Clause(trouble if idle else ": ".join(filter(None, (plain(node.state), trouble))))
-            yield Clause(f"swarm {tell_value(node.swarm)}" if node.swarm else "", "hidden")
+            yield from self.swarm("hidden")
             return
         yield Clause("up" if host else "without a network namespace", "hidden")
         yield Clause(f"DNS server {host.resolver}" if host and host.resolver else "", "hidden")
@@ -140,22 +120,23 @@ class NodeDescriber:
         elif node.address:
             yield Clause(str(node.address), "derived")
         yield Clause("" if node.engine else "no Docker node")
-        if node.swarm:
-            yield Clause(f"swarm {plain(node.swarm.role)}" + (" and leader" if node.swarm.leader else ""))
-            states = (node.swarm.state, "ready"), (node.swarm.availability, "active")
-            yield from (Clause(plain(state)) for state, usual in states if state != usual)
+        yield from self.swarm("")
         yield Clause(plain(node.trouble))
         yield Clause(f"engine {plain(node.engine.version)}" if node.engine and node.engine.version else "", "options derived")
 
-    def engine(self) -> list[Line]:
+    def swarm(self, level: str) -> Iterator[Clause]:
+        """The node's part in a swarm."""
+        if swarm := self.node.swarm:
+            yield Clause(f"swarm {plain(swarm.role)}{' and leader' if swarm.leader else ''}", level)
+            states = (swarm.state, "ready"), (swarm.availability, "active")
+            yield from (Clause(plain(state), level) for state, usual in states if state != usual)
+
+    def engine(self, engine: Engine) -> Line:
         """The engine: news only if it is not up."""
-        engine, node = self.node.engine, self.node
-        if not engine:
-            return []
-        level = "" if engine.state != "up" and node.state == "up" else "hidden"
-        head, version = f"the Docker engine is {plain(engine.state)}", f"version {plain(engine.version)}" if engine.version else ""
-        told = plain(engine.trouble), Clause(version, "hidden")
-        return [make_line(head, *told, about=f"{node.name}/engine", level=level, follows=f"{node.name}/{HOST}")]
+        about, follows, version = f"{self.node.name}/engine", f"{self.node.name}/{HOST}", plain(engine.version)
+        told = plain(engine.trouble), Clause(f"version {version}" if version else "", "hidden")
+        level = "" if engine.state != "up" and self.node.state == "up" else "hidden"
+        return Line.of(f"the Docker engine is {plain(engine.state)}", *told, about=about, level=level, follows=follows)
 
     def namespace(self, each: NetworkNamespace, is_hidden: bool = False) -> Line:
         """A namespace that is no container's: made by hand, an overlay network's, a swarm's, or a process's."""
@@ -175,7 +156,7 @@ class NodeDescriber:
             clauses.append(Clause(words, "derived"))
         clauses.append(Clause("" if each.kind in KINDS else f"kind {plain(each.kind)}", "hidden"))
         lines = [*inside.interfaces(), *inside.filters(), *inside.tables()]
-        return make_line(plain(each.name), *clauses, inner=lines, about=inside.place, level="hidden" if is_hidden else "")
+        return Line.of(plain(each.name), *clauses, inner=lines, about=inside.place, level="hidden" if is_hidden else "")
 
     def find_overlay(self, each: NetworkNamespace) -> Network | None:
         """The overlay network whose hidden namespace this is."""
@@ -186,19 +167,25 @@ class NodeDescriber:
 
     def network(self, network: Network) -> Line:
         """A network; hidden where a bridge or a namespace of this node stands for it."""
-        host = self.node.namespace(HOST)
-        bridge = host.interface(network.bridge) if host and network.bridge else None
+        host, place = self.node.namespace(HOST), self.node.name
         overlay = next((each for each in self.node.namespaces if self.find_overlay(each) is network), None)
-        follows = f"{self.node.name}/{HOST}/{bridge.name}" if bridge else f"{self.node.name}/{overlay.name}" if overlay else ""
+        follows = ""
         if network.driver in BUILTIN:
-            follows = f"{self.node.name}/{HOST}"
-        return make_line(
+            follows = f"{place}/{HOST}"
+        elif host and network.bridge and host.interface(network.bridge):
+            follows = f"{place}/{HOST}/{network.bridge}"
+        elif overlay:
+            follows = f"{place}/{overlay.name}"
+        return Line.of(
             f"network {plain(network.name)}",
             plain(network.driver),
             *(word for word in ("internal", "attachable") if getattr(network, word)),
-            *tell_means(network),
+            join(network.subnets),
+            f"gateway {join(network.gateways)}" if network.gateways else "",
+            f"on {plain(network.parent)}" if network.parent else "",
+            "" if network.vni is None else f"VNI {network.vni}",
             *tell_rest(network, "name", "driver", "internal", "attachable", "subnets", "gateways", "parent", "vni"),
-            about=f"{self.node.name}/network {network.name}",
+            about=f"{place}/network {network.name}",
             level="hidden" if follows else "",
             follows=follows,
         )
@@ -222,7 +209,7 @@ class NodeDescriber:
         lines = inside.interfaces() if inside else []
         lines += [*self.ports(container), *self.endpoints(container)]
         lines += [*inside.filters(), *inside.tables()] if inside else []
-        return make_line(f"container {plain(container.name)}", *clauses, inner=lines, about=f"{self.node.name}/container {container.name}")
+        return Line.of(f"container {plain(container.name)}", *clauses, inner=lines, about=f"{self.node.name}/container {container.name}")
 
     def mode(self, container: Container, stack: str) -> Iterator[Clause]:
         """Whose namespace a container is in, and its networks, which its endpoints tell as well."""
@@ -248,31 +235,29 @@ class NodeDescriber:
     def ports(self, container: Container) -> Iterator[Line]:
         """Published ports, those of IPv4 and IPv6 being one."""
         told: dict[str, list] = {}
-        for port in container.ports:
-            told.setdefault(*tell_ports([port], self.node.name), []).append(port)
+        for each in container.ports:
+            words = f"{tell_port(each.protocol, each.port, each.address)} of {plain(self.node.name)} leads to port {each.target}"
+            told.setdefault(words, []).append(each)
         for words, ports in told.items():
             addresses = Clause(f"asked of {join(each.address or 'any address' for each in ports)}", "hidden")
             about = f"{self.node.name}/container {container.name}/port {ports[0].port}/{ports[0].protocol}"
-            yield make_line(words, addresses, about=about)
+            yield Line.of(words, addresses, about=about)
 
     def endpoints(self, container: Container) -> Iterator[Line]:
         """Endpoints; the text has their names, and addresses that no interface has."""
         here = (self.node.name, container.sandbox.namespace if container.sandbox else "")
         for each in container.endpoints:
-            end = each.interface
-            names = [plain(name) for name in each.names if name != container.name and not SHORT_ID.fullmatch(name)]
-            others = [plain(name) for name in each.names if plain(name) not in names]
-            if names:
-                yield make_line(f"known as {join(names)} in network {plain(each.network)}", level="derived")
-            if each.addresses and not each.interface and each.network not in ("host", "none"):
-                words = f"{join(each.addresses)} in network {plain(each.network)}, but no interface that has it"
-                yield make_line(words, level="derived")
-            yield make_line(
-                f"endpoint in network {plain(each.network)}",
+            end, where, names = each.interface, f"in network {plain(each.network)}", join(map(plain, each.names))
+            known, addresses = f"known as {names}" if names else "", join(each.addresses)
+            if known:
+                yield Line.of(f"{known} {where}", level="derived")
+            if addresses and not end and each.network not in ("host", "none"):
+                yield Line.of(f"{addresses} {where}, but no interface that has it", level="derived")
+            yield Line.of(
+                f"endpoint {where}",
                 "" if not end else plain(end.interface) if (end.node, end.namespace) == here else tell_end(end, self.node.name),
-                join(each.addresses),
-                f"known as {join(names)}" if names else "",
-                Clause(f"known as {join(others)}" if others else "", "hidden"),
+                addresses,
+                known,
                 Clause(f"MAC {plain(each.mac)}" if each.mac else "", "macs"),
                 *tell_rest(each, "network", "interface", "addresses", "names", "mac"),
                 about=f"{self.node.name}/container {container.name}/network {each.network}",
@@ -283,22 +268,21 @@ class NodeDescriber:
 def _describe_service(service: Service) -> Line:
     """A swarm's service: its virtual addresses, ports and tasks."""
     place = f"service {service.name}"
-    replicas = "" if service.replicas is None else "1 replica" if service.replicas == 1 else f"{service.replicas} replicas"
-    networks = ("network " if len(service.networks) == 1 else "networks ") + join(map(plain, service.networks))
-    inner = [make_line(f"virtual address {address} in network {plain(network)}") for network, address in service.vips]
+    count, networks = service.replicas, join(map(plain, service.networks))
+    inner = [Line.of(f"virtual address {address} in network {plain(network)}") for network, address in service.vips]
     for port in service.ports:
         where = "every node" if port.mode == "ingress" else "each task's node"
         head = f"{tell_port(port.protocol, port.port, None)} of {where} leads to port {port.target}"
-        inner.append(make_line(head, Clause("" if port.mode in ("ingress", "host") else f"mode {plain(port.mode)}", "hidden")))
+        inner.append(Line.of(head, Clause("" if port.mode in ("ingress", "host") else f"mode {plain(port.mode)}", "hidden")))
     for task in service.tasks:
         on = Clause(f"on {plain(task.node) or 'no node'}", glue=" ")
         about = f"{place}/task {task.name}"
-        inner.append(make_line(f"task {plain(task.name)}", on, plain(task.state), join(task.addresses), about=about))
-    return make_line(
+        inner.append(Line.of(f"task {plain(task.name)}", on, plain(task.state), join(task.addresses), about=about))
+    return Line.of(
         f"service {plain(service.name)}",
         plain(service.mode),
-        replicas,
-        networks if service.networks else "",
+        "" if count is None else f"{count} replica{'' if count == 1 else 's'}",
+        f"network{'' if len(service.networks) == 1 else 's'} {networks}" if networks else "",
         "" if service.resolution == "vip" else f"found by {plain(service.resolution)}",
         inner=inner,
         about=place,

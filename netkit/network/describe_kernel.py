@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from netkit.network.kernel_model import by_address, is_link_local
 from netkit.network.model import HOST, End, Firewall, ForwardingEntry, Interface, NetworkNamespace, Node, Route, Topology
-from netkit.network.words import (
-    Clause,
-    Line,
-    as_clauses,
-    is_link_local,
-    join,
-    make_line,
-    order_of_bridge,
-    plain,
-    tell_addresses,
-    tell_condition,
-    tell_masquerade,
-    tell_nature,
-    tell_network,
-    tell_port,
-    tell_rest,
-    tell_route,
-)
+from netkit.network.words import Clause, Line, join, plain, tell_addresses, tell_condition, tell_end, tell_nature, tell_port, tell_rest
 
 # the operational state that goes without saying, by what is told of an interface (RFC 2863)
 USUAL = {"": "up", "down": "down", "no carrier": "down", "no port": "down"}
 # fields of an interface that have words of their own in each of its lines
 TOLD = ("name", "kind", "mac", "mtu", "up", "state", "addresses")
+FLAGS = ("internal", "attachable", "ingress")  # of a network
 MAIN = 254  # the routing table that is meant if none is named (rt_tables)
+
+
+def order_of_bridge(name: str) -> tuple:
+    """Where a bridge comes among others: docker0 first, that of a swarm's gateway last."""
+    return (name != "docker0", name == "docker_gwbridge", name)
 
 
 @dataclass(frozen=True)
@@ -38,9 +29,16 @@ class Scene:
     address is instead of its digits, which are random."""
 
     topology: Topology
-    owners: Mapping[str, str]
-    raw: Mapping[End, Interface] = field(default_factory=dict)
-    compared: bool = False
+    raw: Mapping[End, Interface]
+    compared: bool
+
+    @functools.cached_property
+    def owners(self) -> dict[str, str]:
+        """Whose each MAC address is: {"02:42:ac:11:00:02": "eth0 of container web"}; ambiguous ones are left out."""
+        owners: dict[str, set[str]] = {}
+        for end, interface in self.topology.ends():
+            owners.setdefault(interface.mac, set()).add(tell_end(end, end.node if len(self.topology.nodes) == 1 else ""))
+        return {mac: min(names) for mac, names in owners.items() if mac and len(names) == 1}
 
     def mac(self, mac: str) -> str:
         """A MAC address in words."""
@@ -79,15 +77,12 @@ class NamespaceDescriber:
         ports = [port for port in self.stack.interfaces if port.master == each.name and port.kind != "bridge"]
         networks = [network for network in self.node.networks if self.stack.kind == HOST and network.bridge == each.name]
         stp = each.bridge.stp if each.bridge else "off"
-        options = [
-            make_line("options", *(f"{plain(name)}={plain(text)}" for name, text in network.options), level="options derived")
-            for network in networks
-            if network.options
-        ]
-        return make_line(
+        told = ([f"{plain(name)}={plain(text)}" for name, text in network.options] for network in networks)
+        options = [Line.of("options", *words, level="options derived") for words in told if words]
+        return Line.of(
             plain(each.name) if " " in each.name else f"bridge {plain(each.name)}",
             tell_addresses(each) or "no address",
-            *map(tell_network, networks),
+            *(", ".join((f"network {plain(net.name)}", *(word for word in FLAGS if getattr(net, word)))) for net in networks),
             "" if stp == "off" else f"spanning tree by the {plain(stp)}",
             "filters VLANs" if each.bridge and each.bridge.vlan_filtering else "",
             Clause("" if each.bridge else "no settings of a bridge", "hidden"),
@@ -103,25 +98,21 @@ class NamespaceDescriber:
         far = self.scene.topology.at(each.peer) if each.peer else None
         nature, own = tell_nature(each, self.node.name), tell_addresses(each)
         is_random = " " in each.name and each.kind == "veth"
-        clauses = as_clauses(
-            "" if is_random else nature,
-            *self.tunnel(each),
-            f"with {own} on the port itself" if own else Clause("no address", "hidden"),
-            *self.settings(each),
-        )
+        address = Clause(f"with {own} on the port itself" if own else "no address", "" if own else "hidden")
+        clauses = (*map(Clause, ("" if is_random else nature, *self.tunnel(each))), address, *self.settings(each))
         told = [replace(clause, glue=", ") for clause in clauses]
         if far and not far.master:
             seen = [tell_addresses(far) or "no address", "down there" if tell_condition(far) == "down" else ""]
             told += [Clause(words, "derived") for words in seen]
             told += [replace(clause, level=f"{clause.level} derived") for clause in self.extras(far, each.peer)]
-        return make_line(nature if is_random else plain(each.name), *told, about=str(self.end(each)))
+        return Line.of(nature if is_random else plain(each.name), *told, about=str(self.end(each)))
 
     def interface(self, each: Interface, cable: Interface | None = None) -> Line:
         """An interface that is neither a bridge nor a bridge's port."""
         peer = self.scene.topology.at(each.peer) if each.peer else None
         is_far_end = bool(peer and peer.master and not each.master)
         is_hidden = is_far_end or each.kind == "loopback" or each is cable or bool(each.master)
-        return make_line(
+        return Line.of(
             plain(each.name),
             tell_addresses(each) or "no address",
             tell_nature(each, self.node.name),
@@ -135,12 +126,9 @@ class NamespaceDescriber:
     def settings(self, each: Interface) -> list[Clause]:
         """How an interface is set that is no bridge, and whatever :func:`tell_nature` has no words for."""
         told = [*self.condition(each), *self.port_state(each), *self.extras(each)]
-        if each.kind == "veth":
-            return [*told, *tell_rest(each, *TOLD, "port", "peer")]
-        told += tell_rest(each, *TOLD, "port", "vxlan", "parent", "macvlan_mode", "vlan")
-        if each.vxlan:
-            told += tell_rest(each.vxlan, "vni", "port", "local")
-            told.append(Clause("" if each.kind == "vxlan" else plain(each.kind), "hidden"))
+        told += tell_rest(each, *TOLD, "port", *(("peer",) if each.kind == "veth" else ("vxlan", "parent", "macvlan_mode", "vlan")))
+        if each.vxlan and each.kind != "veth":
+            told += [*tell_rest(each.vxlan, "vni", "port", "local"), Clause("" if each.kind == "vxlan" else plain(each.kind), "hidden")]
         return told
 
     def condition(self, each: Interface, is_lonely: bool = False) -> list[Clause]:
@@ -163,19 +151,15 @@ class NamespaceDescriber:
         """From where to where a VTEP sends."""
         if not each.vxlan:
             return []
-        targets = {row.destination for row in self.stack.forwarding if row.port == each.name and row.destination}
-        targets |= {each.vxlan.group} - {None}
-        return [
-            f"from {each.vxlan.local}" if each.vxlan.local else "",
-            f"to {join(sorted(targets, key=lambda target: (target.version, target)))}" if targets else "",
-        ]
+        targets = {row.destination for row in self.stack.forwarding if row.port == each.name} | {each.vxlan.group}
+        told = join(sorted(targets - {None}, key=by_address))
+        return [f"from {each.vxlan.local}" if each.vxlan.local else "", f"to {told}" if told else ""]
 
     def extras(self, each: Interface, end: End | None = None) -> list[Clause]:
         """What is told on request: MAC address, link-local addresses, MTU."""
         raw = self.scene.raw.get(end or self.end(each), each)
-        local = join(address for address in raw.addresses if is_link_local(address))
-        told = [Clause(local, "macs"), Clause(raw.mac and f"MAC {plain(raw.mac)}", "macs")]
-        return [*told, Clause(f"MTU {each.mtu}" if each.mtu else "", "options")]
+        told = join(filter(is_link_local, raw.addresses)), raw.mac and f"MAC {plain(raw.mac)}"
+        return [*(Clause(words, "macs") for words in told), Clause(f"MTU {each.mtu}" if each.mtu else "", "options")]
 
     # -- tables --
 
@@ -190,61 +174,70 @@ class NamespaceDescriber:
         """What the packet filter does to the network, beside what the lines of bridges and containers say."""
         place, firewall = self.place, self.stack.firewall or Firewall()
         for each in firewall.masquerades:
-            yield make_line(tell_masquerade(each), about=f"{place}/masquerade {each.source}")
+            way = f" when they leave by {plain(each.leaving)}" if each.leaving else ""
+            way = way or (f" unless they leave by {plain(each.not_leaving)}" if each.not_leaving else "")
+            yield Line.of(f"packets from {each.source} are masqueraded{way}", about=f"{place}/masquerade {each.source}")
         names = [plain(each) for each in sorted(firewall.isolated, key=order_of_bridge)]
         if len(names) > 1:
-            between = Clause(join(names), glue=" ")
-            yield make_line("no packet is forwarded between", between, about=f"{place}/isolated")
+            yield Line.of("no packet is forwarded between", Clause(join(names), glue=" "), about=f"{place}/isolated")
         elif names:  # one alone is kept apart from nothing yet
             about = f"{place}/isolated {firewall.isolated[0]}"
-            yield make_line(f"{names[0]} is kept apart", about=about, level="hidden", follows=f"{place}/isolated")
+            yield Line.of(f"{names[0]} is kept apart", about=about, level="hidden", follows=f"{place}/isolated")
         known = {network.bridge: f"{self.node.name}/network {network.name}" for network in self.node.networks if network.internal}
         for each in firewall.internal:
-            level, about = "hidden" if each in known else "", f"{place}/internal {each}"
-            words = "no packet leaves it or enters it"
-            yield make_line(f"{plain(each)} is internal", words, about=about, level=level, follows=known.get(each, ""))
+            level, words = "hidden" if each in known else "", "no packet leaves it or enters it"
+            about, follows = f"{place}/internal {each}", known.get(each, "")
+            yield Line.of(f"{plain(each)} is internal", words, about=about, level=level, follows=follows)
         for each in firewall.silent:
-            yield make_line(f"the ports of {plain(each)} may not talk to each other", about=f"{place}/silent {each}")
+            yield Line.of(f"the ports of {plain(each)} may not talk to each other", about=f"{place}/silent {each}")
         yield from self.forwards(firewall)
 
     def forwards(self, firewall: Firewall) -> Iterator[Line]:
         """Translated ports; those that a container publishes are told with it."""
-        asked: dict[tuple, str] = {}
-        for container in self.node.containers if self.stack.kind == HOST else ():
-            for port in container.ports:
-                about = f"{self.node.name}/container {container.name}/port {port.port}/{port.protocol}"
-                asked.setdefault((port.protocol, port.port), about)
         for each in firewall.forwards:
-            known = asked.get((each.protocol, each.port))
+            port, host = f"port {each.port}/{each.protocol}", self.stack.kind == HOST
+            asking = (
+                one for one in self.node.containers if host and (each.protocol, each.port) in {(p.protocol, p.port) for p in one.ports}
+            )
+            known = next((f"{self.node.name}/container {one.name}/{port}" for one in asking), "")
             target = f"[{each.to_address}]" if each.to_address.version == 6 else each.to_address
-            yield make_line(
+            yield Line.of(
                 tell_port(each.protocol, each.port, each.address),
                 Clause(f"leads to {target}:{each.to_port}", glue=" "),
                 Clause(f"at {each.address or 'any address'}", "hidden"),
-                about=f"{self.place}/port {each.port}/{each.protocol}",
+                about=f"{self.place}/{port}",
                 level="hidden" if known else "",
-                follows=known or "",
+                follows=known,
             )
 
     def tables(self) -> Iterator[Line]:
         """Routes, neighbours, forwarding tables and rules."""
         yield from map(self.route, self.stack.routes)
         if self.stack.forwards_packets:
-            yield make_line("forwards packets", about=f"{self.place}/forwarding", level="routes")
+            yield Line.of("forwards packets", about=f"{self.place}/forwarding", level="routes")
         for each in self.stack.neighbours:
-            about = f"{self.place}/neighbour {each.address} on {each.interface}"
-            answer = self.scene.mac(each.mac) if each.mac else "nobody answered"
-            head = f"neighbour {each.address} on {plain(each.interface)}"
-            yield make_line(head, answer, about=about, level="neighbours")
+            about, answer = f"{self.place}/neighbour {each.address} on {each.interface}", self.scene.mac(each.mac) or "nobody answered"
+            yield Line.of(f"neighbour {each.address} on {plain(each.interface)}", answer, about=about, level="neighbours")
         yield from map(self.entry, self.stack.forwarding)
         if self.stack.firewall:
             yield from self.rules(self.stack.firewall)
 
     def route(self, each: Route) -> Line:
-        """A route; one that the kernel adds with an address (ip-route(8): proto kernel) comes with its interface."""
-        is_connected = not each.gateway and each.kind == "unicast" and each.table == MAIN and each.destination.prefixlen > 0
-        return make_line(
-            tell_route(each),
+        """A route, much as ip-route(8) would say it; one that the kernel adds with an address (proto kernel) comes with its interface."""
+        is_default, is_plain = each.destination.prefixlen == 0, each.kind == "unicast"
+        words = [
+            "IPv6" if is_default and each.destination.version == 6 else "",
+            "default" if is_default else "",
+            "" if is_plain else plain(each.kind),
+            "route" if is_default else f"route to {each.destination}",
+            f"by {each.gateway}" if each.gateway else "",
+            f"on {plain(each.interface)}" if each.interface else "on no interface" if is_plain else "",
+            f"from {each.source}" if each.source else "",
+        ]
+        further = [f"metric {each.metric}" if each.metric else "", "" if each.table == MAIN else f"table {each.table}"]
+        is_connected = not each.gateway and is_plain and each.table == MAIN and not is_default
+        return Line.of(
+            ", ".join(filter(None, (" ".join(filter(None, words)), *further))),
             *tell_rest(each, "destination", "interface", "gateway", "source", "kind", "metric", "table"),
             about=f"{self.place}/route {each.destination}",
             level="routes macs" if is_link_local(each.destination) else "routes",
@@ -253,10 +246,9 @@ class NamespaceDescriber:
 
     def entry(self, each: ForwardingEntry) -> Line:
         """A row of a forwarding table; rows that a bridge has by itself are permanent and name no destination."""
-        who = self.scene.mac(each.mac)
-        target = f"the VTEP {each.destination}" if each.destination else plain(each.port)
+        who, target = self.scene.mac(each.mac), f"the VTEP {each.destination}" if each.destination else plain(each.port)
         level = "fdb" if each.kind == "learned" else "tunnels" if each.destination or each.kind != "permanent" else "filled"
-        return make_line(
+        return Line.of(
             f"{plain(each.owner)} sends frames for {who}",
             Clause(f"to {target}", glue=" "),
             f"VLAN {each.vlan}" if each.vlan is not None else "",
@@ -271,7 +263,7 @@ class NamespaceDescriber:
         """The packet filter's policies and rules, in the order in which they are tried."""
         if firewall.policies:
             told = (f"{plain(each.table)} {plain(each.chain)} {plain(each.verdict)} (IPv{each.family})" for each in firewall.policies)
-            yield make_line("policies", *told, about=f"{self.place}/policies", level="rules")
-        rules = [make_line(plain(rule), level="rules") for rule in firewall.rules]
+            yield Line.of("policies", *told, about=f"{self.place}/policies", level="rules")
+        rules = [Line.of(plain(rule), level="rules") for rule in firewall.rules]
         head = f"rules by {plain(firewall.backend) or 'nothing'}"
-        yield make_line(head, inner=rules, about=f"{self.place}/rules", level="rules")
+        yield Line.of(head, inner=rules, about=f"{self.place}/rules", level="rules")

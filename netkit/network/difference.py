@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netkit.network.describe import describe
 from netkit.network.model import End, Node, Topology
-from netkit.network.words import WHOLE, Clause, Line, plain, subtract, tell_line, tell_stack
+from netkit.network.words import WHOLE, Clause, Line, is_told, plain, tell_line, tell_stack
 
 SIGNS = {"appeared": "+", "vanished": "-", "changed": "~", "moved": "~", "": " "}
 # the levels of lines and clauses that only an option tells, by that option
@@ -27,8 +27,8 @@ class Change:
     """One line that is different.
 
     ``kind`` is appeared, vanished, changed or moved; it is empty where only lines in ``inner`` are different.
-    ``about`` says what it is, as in :class:`Line`, by the names of :meth:`Topology.canonical`. ``line`` is there now, or was if it is gone. Where it is on both sides, ``gained`` and ``lost`` are what is said of it
-    now and was before. ``was`` is the earlier place of what moved, ``also`` those of everything else that came or went
+    ``about`` says what it is, as in :class:`Line`, by the names of :meth:`Topology.canonical`. ``line`` is there now, or
+    was if it is gone. Where it is on both sides, ``gained`` and ``lost`` are what is said of it now and was before. ``was`` is the earlier place of what moved, ``also`` those of everything else that came or went
     with it. ``told_with`` is empty for what every reader is told, or the option of :meth:`Diff.text` that tells it: "macs"
     (follows from random MAC addresses), "learned" (tables that fill and empty by themselves), "rules" (the packet
     filter's rules, where something else that is told explains them). It is "follows" for what goes without saying,
@@ -45,10 +45,21 @@ class Change:
     inner: tuple[Change, ...] = ()
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it came or went, with all that is in it."""
+        return self.kind in ("appeared", "vanished")
+
+    @property
     def also(self) -> tuple[str, ...]:
         """The places of everything that came or went with it."""
-        with_it = (each for each in _walk(self.inner) if each.kind == self.kind and each.about)
-        return tuple(dict.fromkeys(each.about for each in with_it)) if self.kind in ("appeared", "vanished") else ()
+        with_it = (each for change in self.inner for each in change.walk() if each.kind == self.kind and each.about)
+        return tuple(dict.fromkeys(each.about for each in with_it)) if self.is_whole else ()
+
+    def walk(self) -> Iterator[Change]:
+        """It, and everything inside of it."""
+        yield self
+        for each in self.inner:
+            yield from each.walk()
 
 
 @dataclass(frozen=True)
@@ -79,8 +90,7 @@ class Diff:
         tables learn and forget by themselves, ``rules`` the packet filter's rules where another change explains
         them. Without these the text is the same each time the same is done.
         """
-        asked = {"macs": macs, "learned": learned, "rules": rules}
-        options = {name for name, is_asked in asked.items() if is_asked}
+        options = {name for name, is_asked in {"macs": macs, "learned": learned, "rules": rules}.items() if is_asked}
         levels = {level for level, option in OPTIONS.items() if option in options}
         return "\n".join(_tell(self.tree, {"", *options}, ALWAYS | levels)) or "nothing changed"
 
@@ -111,21 +121,20 @@ def calc_diff(before: Topology, after: Topology) -> Diff:
     Both are compared by their canonical names, so what is random does not count.
     """
     old, new = before.canonical(), after.canonical()
-    moves = {str(one): str(other) for one, other in _find_moves(old, new)}
     places = [{f"{node.name}/{each.name}" for node, each in side.stacks()} for side in (old, new)]
-    comparison = Comparison(_Side(describe(old, compared=True), moves), _Side(describe(new, compared=True)), places[0] ^ places[1])
-    tree = [_explain_rules(change, old, new) for change in comparison.compare(())]
-    return Diff(before, after, tuple(tree))
+    moves = {str(one): str(other) for one, other in _find_moves(old, new)}
+    comparison = Comparison(_Side(describe(old, compared=True), moves), _Side(describe(new, compared=True), {}), places[0] ^ places[1])
+    return Diff(before, after, tuple(_explain_rules(change, old, new) for change in comparison.compare(())))
 
 
 class _Side:
     """One topology's lines, by what they are known by: their place, or what they are in and their head."""
 
-    def __init__(self, lines: Iterable[Line], moves: dict[str, str] | None = None) -> None:
+    def __init__(self, lines: Iterable[Line], moves: dict[str, str]) -> None:
         self.lines: dict[tuple, Line] = {}
         self.inner: dict[tuple, list[tuple]] = {}
         self._seen: Counter[tuple] = Counter()
-        self._moves = moves or {}
+        self._moves = moves
         self._add(lines, ())
 
     def _add(self, lines: Iterable[Line], parent: tuple) -> None:
@@ -163,8 +172,7 @@ class Comparison:
         return tuple(change for key in keys if (change := self._compare_line(key)))
 
     def _compare_line(self, key: tuple) -> Change | None:
-        before, after = self.old.lines.get(key), self.new.lines.get(key)
-        inner = self.compare(key)
+        before, after, inner = self.old.lines.get(key), self.new.lines.get(key), self.compare(key)
         if before and after:
             return self._compare_both(key, before, after, inner)
         line, kind = (after, "appeared") if after else (before, "vanished")
@@ -172,7 +180,7 @@ class Comparison:
         return Change(kind, line.about, line, told_with=FOLLOWS if follows else _calc_option([line.level]), inner=inner)
 
     def _compare_both(self, key: tuple, before: Line, after: Line, inner: tuple[Change, ...]) -> Change | None:
-        gained, lost = subtract(after.clauses, before.clauses), subtract(before.clauses, after.clauses)
+        gained, lost = _subtract(after.clauses, before.clauses), _subtract(before.clauses, after.clauses)
         if not inner and self.old.inner[key] != self.new.inner[key] and set(self.old.inner[key]) == set(self.new.inner[key]):
             gained = (*gained, Clause("in another order"))
         is_moved = before.about != after.about
@@ -187,8 +195,18 @@ class Comparison:
         option = _calc_option([before.level, after.level])
         if not option and kind == "changed" and all(_calc_option([each.level]) for each in (*gained, *lost)):
             option = _calc_option(each.level for each in (*gained, *lost))
-        was = before.about if is_moved else ""
-        return Change(kind, after.about, after, gained, lost, was, option if kind else "", inner)
+        return Change(kind, after.about, after, gained, lost, before.about if is_moved else "", option if kind else "", inner)
+
+
+def _subtract(some: Iterable[Clause], others: Iterable[Clause]) -> tuple[Clause, ...]:
+    """The clauses whose words are not among the others', without those that are told elsewhere."""
+    left = Counter(each.words for each in others if "derived" not in each.level)
+    found = []
+    for each in some:
+        if "derived" not in each.level:
+            left[each.words] -= 1
+            found += [each] * (left[each.words] < 0)
+    return tuple(found)
 
 
 def _calc_option(levels: Iterable[str]) -> str:
@@ -207,38 +225,27 @@ def _tell(
     ``is_new`` says that they are inside of something that came or went, which is told like a text.
     """
     for each in changes:
-        is_told = bool(each.kind) and each.told_with in told and (not is_new or set(each.line.level.split()) <= levels - ALWAYS | {""})
-        if each.kind in ("appeared", "vanished"):
-            if is_told:
-                yield SIGNS[each.kind] + " " + indent + _tell_own(each, levels)
-                yield from _tell(each.inner, told, levels, indent + "  ", is_new=True)
-            continue
-        inner = list(_tell(each.inner, told, levels, indent + "  ", is_new))
-        if is_told or inner:
-            yield SIGNS[each.kind if is_told else ""] + " " + indent + (_tell_own(each, levels) if is_told else each.line.head)
+        shown = bool(each.kind) and each.told_with in told and (not is_new or is_told(each.line, levels - ALWAYS))
+        inner = list(_tell(each.inner, told, levels, indent + "  ", is_new or each.is_whole)) if shown or not each.is_whole else []
+        if shown or inner:
+            yield f"{SIGNS[each.kind if shown else '']} {indent}{_tell_own(each, levels) if shown else each.line.head}"
             yield from inner
 
 
 def _tell_own(change: Change, levels: Collection[str]) -> str:
     """A line's own words: all that there is, or what is different about it."""
-    if change.kind in ("appeared", "vanished"):
+    if change.is_whole:
         return tell_line(change.line.head, change.line.clauses, set(levels) - ALWAYS | WHOLE)
     gained = (replace(each, glue="") if each.glue == ", " else each for each in change.gained)
-    lost = [each.words for each in change.lost if set(each.level.split()) <= set(levels)]
+    lost = [each.words for each in change.lost if is_told(each, levels)]
     words = tell_line(change.line.head, gained, levels)
     return words + (f" (was: {', '.join(lost)})" if lost else "")
-
-
-def _walk(changes: Iterable[Change]) -> Iterator[Change]:
-    for each in changes:
-        yield each
-        yield from _walk(each.inner)
 
 
 def _flatten(changes: Iterable[Change], kind: str = "") -> Iterator[Change]:
     """All changes but those that came or went with what they are in."""
     for each in changes:
-        if each.kind and (each.kind != kind or each.kind not in ("appeared", "vanished")):
+        if each.kind and (each.kind != kind or not each.is_whole):
             yield each
         yield from _flatten(each.inner, each.kind)
 
@@ -252,30 +259,33 @@ def _find_moves(before: Topology, after: Topology) -> Iterator[tuple[End, End]]:
     One that an engine counts as an endpoint on both sides has not moved: engines give a MAC address again with its address.
     """
     gone, come = _find_strays(before, after), _find_strays(after, before)
-    endpoints, stacks = [], []
-    for side in (before, after):
-        containers = (container for node in side.nodes for container in node.containers)
-        endpoints.append({each.interface for container in containers for each in container.endpoints})
-        stacks.append({(node.name, namespace.name) for node, namespace in side.stacks()})
     for key in gone.keys() & come.keys():
         (old, *others), (new, *more) = gone[key], come[key]
-        is_known = (old.node, old.namespace) in stacks[1] or (new.node, new.namespace) in stacks[0]
-        if is_known and not others and not more and not (old in endpoints[0] and new in endpoints[1]):
+        is_known = _has_namespace(after, old) or _has_namespace(before, new)
+        if is_known and not others and not more and not (_has_endpoint(before, old) and _has_endpoint(after, new)):
             yield old, new
+
+
+def _has_namespace(topology: Topology, end: End) -> bool:
+    return any((node.name, namespace.name) == (end.node, end.namespace) for node, namespace in topology.stacks())
+
+
+def _has_endpoint(topology: Topology, end: End) -> bool:
+    return any(end == each.interface for node in topology.nodes for container in node.containers for each in container.endpoints)
 
 
 def _find_strays(here: Topology, there: Topology) -> dict[tuple, list[End]]:
     """Interfaces that only one side has at their place, by node, kind and MAC address."""
-    found: dict[tuple, list[End]] = {}
+    found: defaultdict[tuple, list[End]] = defaultdict(list)
     for end, interface in here.ends():
         if interface.kind != "loopback" and interface.mac and there.at(end) is None:
-            found.setdefault((end.node, interface.kind, interface.mac), []).append(end)
+            found[end.node, interface.kind, interface.mac].append(end)
     return found
 
 
 def _explain_rules(change: Change, before: Topology, after: Topology) -> Change:
     """A node's rules are told on request only where they are an engine's and changed together with what they are for."""
-    is_explained = any(each.kind and not each.told_with for each in _walk([change]))
+    is_explained = any(each.kind and not each.told_with for each in change.walk())
     marks = {mark for side in (before, after) for mark in _calc_marks(side.node(change.about))}
 
     def explain(each: Change) -> Change:

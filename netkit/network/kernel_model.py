@@ -30,6 +30,11 @@ def by_address(address) -> tuple:
     return (address.version, address)
 
 
+def is_link_local(address) -> bool:
+    """Whether an address or destination is link-local IPv6, which follows from a MAC address (RFC 4291)."""
+    return address.version == 6 and address.is_link_local
+
+
 by_name = attrgetter("name")
 
 

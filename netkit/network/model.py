@@ -21,22 +21,9 @@ from types import NoneType, UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from netkit.network.engine_model import *  # noqa: F403 (whoever uses the model imports its parts from here)
-from netkit.network.engine_model import Container, Lan, Network, Node, Sandbox, Service
+from netkit.network.engine_model import Lan, Node, Service
 from netkit.network.kernel_model import *  # noqa: F403
-from netkit.network.kernel_model import (
-    HOST,
-    End,
-    Firewall,
-    ForwardingEntry,
-    Interface,
-    Masquerade,
-    Neighbour,
-    NetworkNamespace,
-    Route,
-    Value,
-    by_name,
-    in_order,
-)
+from netkit.network.kernel_model import HOST, End, Firewall, Interface, NetworkNamespace, Value, by_name, in_order
 
 # libnetwork: netutils.GenerateIfaceName("veth", 7); osl numbers those it moves into an overlay's namespace
 DRAWN_VETH = re.compile(r"veth[0-9a-f]{7}")
@@ -44,16 +31,6 @@ NUMBERED_VETH = re.compile(r"veth[0-9]+")
 # swarmkit: the service's name, the slot or the node's id, and the task's id (identity.NewID: 25 digits of base 36)
 RANDOM_TASK = re.compile(r".+\.[0-9a-z]+\.[0-9a-z]{25}")
 DRAWN_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
-# where a value names interfaces of its own namespace (a network: of its host's)
-NAMING = {
-    Interface: ("name", "master"),
-    Route: ("interface",),
-    Neighbour: ("interface",),
-    ForwardingEntry: ("port", "owner"),
-    Masquerade: ("leaving", "not_leaving"),
-    Firewall: ("isolated", "internal", "silent"),
-    Network: ("bridge",),
-}
 
 
 def calc_container_names(node: Node) -> dict[str, str]:
@@ -75,9 +52,10 @@ def calc_names(node: Node, namespace: NetworkNamespace) -> dict[str, str]:
     for interface in namespace.interfaces:
         peer = interface.peer
         if interface.kind == "veth" and peer and pattern and pattern.fullmatch(interface.name):
-            other = _rename_namespace(peer.namespace, containers)
+            word, _, title = peer.namespace.partition(" ")
+            other = containers.get(title, title) if word == "container" else peer.namespace
             # a load balancer or a process may be called like a container: only containers go without the word for their kind
-            names[interface.name] = f"veth of {other.removeprefix('container ')} {peer.interface}"
+            names[interface.name] = f"veth of {other} {peer.interface}"
         elif interface.name in bridges and DRAWN_BRIDGE.fullmatch(interface.name):
             names[interface.name] = f"bridge of {bridges[interface.name]}"
     return names
@@ -85,95 +63,62 @@ def calc_names(node: Node, namespace: NetworkNamespace) -> dict[str, str]:
 
 def calc_canonical(topology: Topology) -> Topology:
     """The same topology with telling names instead of random ones, and without random MAC addresses."""
-    names = calc_all_names(topology)
-    hosts = {node.name: names.get((node.name, HOST)) or Names(node, NetworkNamespace(name=HOST, kind=HOST)) for node in topology.nodes}
-    return replace(topology, nodes=tuple(_rename(node, hosts[node.name], names) for node in topology.nodes))
+    names, nodes = _calc_all_names(topology), []
+    for node in topology.nodes:
+        host = names.get((node.name, HOST)) or _calc_words(node, NetworkNamespace(name=HOST, kind=HOST))
+        namespaces = tuple(_rename(each, names[node.name, each.name], names) for each in node.namespaces)
+        nodes.append(replace(_rename(replace(node, namespaces=()), host, names), namespaces=namespaces))
+    return replace(topology, nodes=tuple(nodes))
 
 
 def find_captured(topology: Topology) -> dict[End, Interface]:
     """Each interface as it was captured, by the place it has in the canonical topology."""
-    names = calc_all_names(topology)
-    return {_rename_end(end, names): interface for end, interface in topology.ends()}
+    names = _calc_all_names(topology)
+    return {_rename(end, {}, names): interface for end, interface in topology.ends()}
 
 
-def calc_all_names(topology: Topology) -> dict[tuple[str, str], Names]:
-    """The names of everything in each namespace, by its node and its own name."""
-    return {(node.name, namespace.name): Names(node, namespace) for node, namespace in topology.stacks()}
+def _calc_all_names(topology: Topology) -> dict[tuple[str, str], dict[str, str]]:
+    return {(node.name, namespace.name): _calc_words(node, namespace) for node, namespace in topology.stacks()}
 
 
-class Names:
-    """What to call one namespace of a node, the interfaces and MAC addresses in it, and the node's containers."""
-
-    def __init__(self, node: Node, namespace: NetworkNamespace) -> None:
-        self.node, self._containers = node.name, calc_container_names(node)
-        self.own = self.namespace(namespace.name)
-        self._interfaces = calc_names(node, namespace)
-        random = (each for each in namespace.interfaces if each.name in self._interfaces and each.mac)
-        self._macs = {each.mac: f"that of {self._interfaces[each.name]}" for each in random}
-
-    def container(self, name: str) -> str:
-        """What to call a container of the node."""
-        return self._containers.get(name, name)
-
-    def namespace(self, name: str) -> str:
-        """What to call a namespace of the node."""
-        return _rename_namespace(name, self._containers)
-
-    def interface(self, name: Any) -> Any:
-        """What to call an interface of this namespace, or several; None stays."""
-        return tuple(map(self.interface, name)) if isinstance(name, tuple) else self._interfaces.get(name, name)
-
-    def rule(self, text: str) -> str:
-        """A rule with these names, and without the embedded DNS server's ports, which are random, too."""
-        if "127.0.0.11" in text:
-            text = re.sub(r"(127\.0\.0\.11:|--sport )\d+", r"\1…", text)
-        return re.sub(r"\b(?:veth|br-)[0-9a-f]+\b", lambda match: self.interface(match[0]), text)
-
-    def clear(self, value: Any) -> dict[str, Any]:
-        """The fields of a value in this namespace that have, or follow from, random names and MAC addresses, without what is random."""
-        match value:
-            case Container(name=name, mode=mode):
-                word, colon, other = mode.partition(":")
-                return {"name": self.container(name), "mode": f"{word}{colon}{self.container(other)}"}
-            case Sandbox(namespace=name):
-                return {"namespace": self.namespace(name)}
-            case Interface(name=name, addresses=addresses) if name in self._interfaces:
-                # a link-local address follows from the MAC address (RFC 4291)
-                return {"mac": "", "addresses": tuple(each for each in addresses if not each.is_link_local)}
-            case Neighbour(mac=mac) | ForwardingEntry(mac=mac):
-                return {"mac": self._macs.get(mac, mac)}
-            case Firewall(rules=rules):
-                return {"rules": tuple(map(self.rule, rules))}
-            case NetworkNamespace(routes=routes):
-                kept = (each for each in routes if not (each.interface in self._interfaces and each.destination.is_link_local))
-                return {"name": self.own, "routes": tuple(kept)}
-        return {}
+def _calc_words(node: Node, namespace: NetworkNamespace) -> dict[str, str]:
+    """What to say for whatever is random in a namespace: names of its interfaces, their MAC addresses, the node's containers."""
+    names, containers = calc_names(node, namespace), calc_container_names(node)
+    macs = {each.mac: f"that of {names[each.name]}" for each in namespace.interfaces if each.name in names and each.mac}
+    told = {f"{before}{old}": f"{before}{new}" for old, new in containers.items() for before in ("", "container ", "container:")}
+    return told | macs | names
 
 
-def _rename_namespace(name: str, containers: dict[str, str]) -> str:
-    kind, _, title = name.partition(" ")
-    return f"container {containers[title]}" if kind == "container" and title in containers else name
-
-
-def _rename_end(end: End, names: dict[tuple[str, str], Names]) -> End:
-    known = names.get((end.node, end.namespace))
-    return replace(end, namespace=known.own, interface=known.interface(end.interface)) if known else end
-
-
-def _rename(value: Any, mine: Names, names: dict[tuple[str, str], Names]) -> Any:
+def _rename(value: Any, mine: dict[str, str], names: dict[tuple[str, str], dict[str, str]]) -> Any:
     """A value and all in it with telling names: ``mine`` are those of the namespace it is in, ``names`` those of all places."""
+    if isinstance(value, str):
+        return mine.get(value, value)
     if isinstance(value, tuple):
         return tuple(_rename(each, mine, names) for each in value)
     if isinstance(value, End):
-        return _rename_end(value, names)
+        there = names.get((value.node, value.namespace), {})
+        return End(node=value.node, namespace=_rename(value.namespace, there, names), interface=_rename(value.interface, there, names))
     if not is_dataclass(value):
         return value
-    if isinstance(value, NetworkNamespace):
-        mine = names[mine.node, value.name]
-    new = {each.name: getattr(value, each.name) for each in fields(value)} | mine.clear(value)
-    for name in NAMING.get(type(value), ()):
-        new[name] = mine.interface(new[name])
-    return type(value)(**{name: _rename(item, mine, names) for name, item in new.items()})
+    new = {each.name: _rename(getattr(value, each.name), mine, names) for each in fields(value)}
+    match value:
+        case Interface(name=name, mac=mac, addresses=addresses):
+            is_random = name in mine  # and with it the MAC address, and a link-local address, which follows from that (RFC 4291)
+            new["mac"] = "" if is_random else mac
+            new["addresses"] = tuple(each for each in addresses if not (is_random and each.is_link_local))
+        case NetworkNamespace(routes=routes):
+            kept = (each for each in routes if not (each.interface in mine and each.destination.is_link_local))
+            new["routes"] = _rename(tuple(kept), mine, names)
+        case Firewall(rules=rules):
+            new["rules"] = tuple(_rename_rule(each, mine) for each in rules)
+    return type(value)(**new)
+
+
+def _rename_rule(text: str, names: dict[str, str]) -> str:
+    """A rule with these names, and without the embedded DNS server's ports, which are random, too."""
+    if "127.0.0.11" in text:
+        text = re.sub(r"(127\.0\.0\.11:|--sport )\d+", r"\1…", text)
+    return re.sub(r"\b(?:veth|br-)[0-9a-f]+\b", lambda match: names.get(match[0], match[0]), text)
 
 
 # -- as JSON, by the annotations: nothing to keep in step by hand --

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from netkit.network.model import HOST, End, Interface, Ip, Masquerade, Network, PublishedPort, Route, Topology
+from netkit.network.model import HOST, End, Interface, Ip, is_link_local
 
-# the engine's two networks that stand for "that of the node" and "no network at all"
-BUILTIN = ("host", "null")
 # fields of the model that a reader would call something else
-LABELS = {
-    "mac": "MAC address",
-    "master": "port of",
-    "mtu": "MTU",
-    "vxlan": "VXLAN",
-    "vni": "VNI",
-    "vlan": "VLAN",
-    "stp": "spanning tree",
-    "ipv6": "IPv6",
-    "resolver": "DNS server",
-    "trouble": "what is wrong",
-}
+LABELS = dict(mac="MAC address", master="port of", stp="spanning tree", ipv6="IPv6", resolver="DNS server", trouble="what is wrong")
+ACRONYMS = ("mtu", "vxlan", "vni", "vlan")
 
 
 def plain(name: str) -> str:
@@ -34,26 +21,16 @@ def plain(name: str) -> str:
     them (``\\n``, ``\\x1b``, ``\\u202e``), and so does the backslash itself. What begins or ends with a
     space, which nobody would see, is quoted.
     """
-    if name != name.strip(" "):
-        return f'"{_escape(name)}"'
-    return _escape(name)
-
-
-def _escape(name: str) -> str:
-    if name.isprintable() and "\\" not in name:
-        return name
-    return "".join(each if each.isprintable() and each != "\\" else each.encode("unicode_escape").decode("ascii") for each in name)
+    told = name
+    if not name.isprintable() or "\\" in name:
+        told = "".join(each if each.isprintable() and each != "\\" else each.encode("unicode_escape").decode("ascii") for each in name)
+    return told if name == name.strip(" ") else f'"{told}"'
 
 
 def join(items: Iterable[object], last: str = "and") -> str:
     """ "a", "a and b", "a, b and c"."""
     words = [str(item) for item in items]
     return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def is_link_local(address) -> bool:
-    """Whether an address or destination is link-local IPv6, which follows from a MAC address (RFC 4291)."""
-    return address.version == 6 and address.is_link_local
 
 
 def tell_addresses(interface: Interface) -> str:
@@ -95,83 +72,9 @@ def tell_nature(interface: Interface, node: str) -> str:
     return f"{words} on {tell_end(interface.parent, node)}" if interface.parent else words
 
 
-def tell_masquerade(each: Masquerade) -> str:
-    """A fact of source NAT as a sentence."""
-    if each.leaving:
-        return f"packets from {each.source} are masqueraded when they leave by {plain(each.leaving)}"
-    if each.not_leaving:
-        return f"packets from {each.source} are masqueraded unless they leave by {plain(each.not_leaving)}"
-    return f"packets from {each.source} are masqueraded"
-
-
 def tell_port(protocol: str, port: int, address: Ip | None) -> str:
     """ "port 8080/tcp", and of which address unless of any."""
     return f"port {port}/{plain(protocol)}" + (f" at {address}" if address and not address.is_unspecified else "")
-
-
-def tell_ports(ports: Iterable[PublishedPort], node: str) -> list[str]:
-    """Published ports as sentences, those of IPv4 and IPv6 being one."""
-    told = (f"{tell_port(each.protocol, each.port, each.address)} of {plain(node)} leads to port {each.target}" for each in ports)
-    return list(dict.fromkeys(told))
-
-
-def tell_route(route: Route) -> str:
-    """A route, much as ip-route(8) would say it, in words."""
-    kind = "" if route.kind == "unicast" else f"{plain(route.kind)} "
-    words = f"default {kind}route" if route.destination.prefixlen == 0 else f"{kind}route to {route.destination}"
-    if route.destination.prefixlen == 0 and route.destination.version == 6:
-        words = f"IPv6 {words}"
-    if route.gateway:
-        words += f" by {route.gateway}"
-    if route.interface:
-        words += f" on {plain(route.interface)}"
-    elif route.kind == "unicast":
-        words += " on no interface"
-    if route.source:
-        words += f" from {route.source}"
-    if route.metric:
-        words += f", metric {route.metric}"
-    if route.table != 254:
-        words += f", table {route.table}"
-    return words
-
-
-def tell_network(network: Network) -> str:
-    """A network in a few words: its name, and what is special about it."""
-    words = [f"network {plain(network.name)}"]
-    words += [word for word in ("internal", "attachable", "ingress") if getattr(network, word)]
-    return ", ".join(words)
-
-
-def tell_means(network: Network) -> list[str]:
-    """What a network is made of where no bridge of the node says so."""
-    words = [join(network.subnets)] if network.subnets else []
-    if network.gateways:
-        words.append(f"gateway {join(network.gateways)}")
-    if network.parent:
-        words.append(f"on {plain(network.parent)}")
-    if network.vni is not None:
-        words.append(f"VNI {network.vni}")
-    return words
-
-
-def calc_owners(topology: Topology) -> dict[str, str]:
-    """Whose each MAC address is: {"02:42:ac:11:00:02": "eth0 of container web"}; ambiguous ones are left out."""
-    owners: dict[str, set[str]] = {}
-    for end, interface in topology.ends():
-        if interface.mac:
-            owners.setdefault(interface.mac, set()).add(tell_end(end, end.node if len(topology.nodes) == 1 else ""))
-    return {mac: min(names) for mac, names in owners.items() if len(names) == 1}
-
-
-def order_of_bridge(name: str) -> tuple:
-    """Where a bridge comes among others: docker0 first, that of a swarm's gateway last."""
-    return (name != "docker0", name == "docker_gwbridge", name)
-
-
-def label(name: str) -> str:
-    """A field's name as a reader would call it."""
-    return LABELS.get(name, plain(name.replace("_", " ")))
 
 
 def tell_value(value: Any) -> str:
@@ -183,16 +86,21 @@ def tell_value(value: Any) -> str:
     if isinstance(value, End):
         return tell_end(value)
     if isinstance(value, tuple):
-        return join(tell_value(each) for each in value)
+        return join(map(tell_value, value))
     if dataclasses.is_dataclass(value):
-        return ", ".join(f"{label(name)} {tell_value(each)}" for name, each in calc_settings(value)) or "as usual"
+        return ", ".join(each.words for each in tell_rest(value)) or "as usual"
     return plain(str(value))
 
 
-def calc_settings(value: Any, *told: str) -> list[tuple[str, Any]]:
-    """The fields of a value of the model that count and are not as usual, without those of the names ``told``."""
-    fields = [(each, getattr(value, each.name)) for each in dataclasses.fields(value) if each.compare and each.name not in told]
-    return [(each.name, found) for each, found in fields if found != each.default]
+def tell_rest(value: Any, *told: str) -> list[Clause]:
+    """Hidden clauses on the fields of a value of the model that count and are not as usual, without those of the names ``told``."""
+    clauses = []
+    for each in dataclasses.fields(value):
+        name, found = each.name, getattr(value, each.name)
+        if each.compare and name not in told and found != each.default:
+            label = name.upper() if name in ACRONYMS else LABELS.get(name, name.replace("_", " "))
+            clauses.append(Clause(f"{label} {tell_value(found)}", "hidden"))
+    return clauses
 
 
 # the levels of what is told of something as a whole, unless more is asked for
@@ -241,38 +149,23 @@ class Line:
     level: str = ""
     follows: str = ""
 
-
-def make_line(head: str, *clauses: Clause | str, inner: Iterable[Line] = (), about: str = "", level: str = "", follows: str = "") -> Line:
-    """A line; clauses may be plain words, and those without any words are left out."""
-    return Line(head, as_clauses(*clauses), tuple(inner), about, level, follows)
-
-
-def as_clauses(*clauses: Clause | str) -> tuple[Clause, ...]:
-    """Plain words as clauses, those without any words left out."""
-    told = (each if isinstance(each, Clause) else Clause(each) for each in clauses)
-    return tuple(each for each in told if each.words)
+    @classmethod
+    def of(cls, head: str, *clauses: Clause | str, inner: Iterable[Line] = (), about: str = "", level: str = "", follows: str = "") -> Line:
+        """A line; clauses may be plain words, and those without any words are left out."""
+        told = (each if isinstance(each, Clause) else Clause(each) for each in clauses)
+        return cls(head, tuple(each for each in told if each.words), tuple(inner), about, level, follows)
 
 
-def subtract(some: Iterable[Clause], others: Iterable[Clause]) -> tuple[Clause, ...]:
-    """The clauses whose words are not among the others', without those that are told elsewhere."""
-    left = Counter(each.words for each in others if "derived" not in each.level)
-    found = []
-    for each in some:
-        left[each.words] -= "derived" not in each.level
-        found += [each] * (left[each.words] < 0 and "derived" not in each.level)
-    return tuple(found)
-
-
-def tell_rest(value: Any, *told: str) -> list[Clause]:
-    """Hidden clauses on whatever a value of the model has that no other clause tells."""
-    return [Clause(f"{label(name)} {tell_value(found)}", "hidden") for name, found in calc_settings(value, *told)]
+def is_told(each: Clause | Line, wanted: Collection[str]) -> bool:
+    """Whether a clause or a line is for who wants these levels (see :class:`Line`)."""
+    return set(each.level.split()) <= set(wanted)
 
 
 def tell_lines(lines: Iterable[Line], wanted: Collection[str], indent: str = "") -> Iterator[str]:
-    """The lines in words, for who wants these levels (see :class:`Line`); those inside of a line are indented."""
+    """The lines in words, for who wants these levels beside those of everything; those inside of a line are indented."""
     for each in lines:
-        if set(each.level.split()) <= set(wanted):
-            yield indent + tell_line(each.head, each.clauses, wanted)
+        if is_told(each, WHOLE.union(wanted)):
+            yield indent + tell_line(each.head, each.clauses, WHOLE.union(wanted))
             yield from tell_lines(each.inner, wanted, indent + "  ")
 
 
@@ -280,7 +173,7 @@ def tell_line(head: str, clauses: Iterable[Clause], wanted: Collection[str]) -> 
     """A line's own words, with the clauses for who wants these levels."""
     glue = ": "
     for each in clauses:
-        if set(each.level.split()) <= set(wanted):
+        if is_told(each, wanted):
             head += (each.glue or glue) + each.words
             glue = glue if each.glue else ", "
     return head
