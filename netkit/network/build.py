@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from netkit.network import model
 from netkit.network.build_engine import ContainerBuilder, build_networks
@@ -127,24 +127,6 @@ SECRET_NAMES = (("overlay", re.compile(r"\d+-([0-9a-z]{6,10})")), ("lb", re.comp
 KINDS = {"lb": "load-balancer", "netns": "named", "ingress_sbox": "ingress"}
 
 
-class Places:
-    """What the inodes and interface numbers of one node's tables stand for."""
-
-    def __init__(self, node: str, facts: dict) -> None:
-        self._node = node
-        self.names = _name_namespaces(facts)
-        self._links = {(each["inode"], link["index"]): link["name"] for each in facts["namespaces"] for link in each["links"]}
-
-    def name(self, inode: int, index: int | None) -> str | None:
-        """An interface's name by its number."""
-        return self._links.get((inode, index)) if index else None
-
-    def end(self, place: list[int] | None) -> model.End | None:
-        """An interface's place by its namespace's inode and its number."""
-        interface = self.name(*place) if place else None
-        return model.End(node=self._node, namespace=self.names[place[0]], interface=interface) if place and interface else None
-
-
 def build_node(name: str, facts: dict, address: model.Ip | None = None) -> model.Node:
     """A node that answered, as far as it alone tells.
 
@@ -152,9 +134,13 @@ def build_node(name: str, facts: dict, address: model.Ip | None = None) -> model
     (``engine``, see :func:`netkit.network.capture.read_engine`; None on a host without one). Each running container has
     the ``inode`` of its namespace.
     """
-    places = Places(name, facts)
-    engine = facts["engine"] or {}
-    namespaces = tuple(_build_namespace(each, places) for each in facts["namespaces"])
+    names, engine = _name_namespaces(facts), facts["engine"] or {}
+    ends = {
+        (each["inode"], link["index"]): model.End(node=name, namespace=names[each["inode"]], interface=link["name"])
+        for each in facts["namespaces"]
+        for link in each["links"]
+    }
+    namespaces = tuple(_build_namespace(each, names[each["inode"]], ends) for each in facts["namespaces"])
     return model.Node(
         name=name,
         address=address,
@@ -195,60 +181,59 @@ def _name_other(facts: dict, networks: dict[str, str]) -> str:
     return f"process {facts['command'] or 'unknown'}"
 
 
-def _build_namespace(facts: dict, places: Places) -> model.NetworkNamespace:
-    inode, name = facts["inode"], places.names[facts["inode"]]
+Ends = Mapping[tuple[int, int], model.End]  # where each interface is, by its namespace's inode and its number
+
+
+def _build_namespace(facts: dict, name: str, ends: Ends) -> model.NetworkNamespace:
     addresses = defaultdict(list)
     for index, text in facts["addresses"]:
         addresses[index].append(read_interface(text))
-    vteps = {link["name"] for link in facts["links"] if link["kind"] == "vxlan"}
+    interfaces = tuple(_build_interface(link, facts["inode"], tuple(addresses[link["index"]]), ends) for link in facts["links"])
+    found = {each.index: each for each in interfaces}
 
     def read(table: str, *texts: str) -> Iterator[dict]:
         """Rows with addresses for these texts, and with their interfaces' names, if those still existed when the links were read."""
         for row in facts[table]:
-            interface = places.name(inode, row["index"])
-            if interface or not row["index"]:  # some rows have none
-                found = _read_ips(row, *texts) | {"interface": interface}
-                del found["index"]
-                yield found
+            if row["index"] in found or not row["index"]:  # some rows have none
+                interface = found[row["index"]].name if row["index"] else None
+                told = {key: row[key] for key in row if key != "index"}
+                yield told | {text: read_ip(row[text]) for text in texts} | {"interface": interface}
 
     word = name.partition(" ")[0]
     return model.NetworkNamespace(
         name=name,
         kind=KINDS.get(word, word),
-        interfaces=tuple(_build_interface(link, inode, tuple(addresses[link["index"]]), places) for link in facts["links"]),
+        interfaces=interfaces,
         routes=tuple(model.Route(**row | {"destination": read_subnet(row["destination"])}) for row in read("routes", "gateway", "source")),
         neighbours=tuple(model.Neighbour(**row | {"interface": row["interface"] or ""}) for row in read("neighbours", "address")),
-        forwarding=tuple(_build_forwarding(read("forwarding", "destination"), inode, places, vteps)),
+        forwarding=tuple(_build_forwarding(facts["forwarding"], found)),
         firewall=calc_firewall(facts["rules"]),
         forwards_packets=facts["forwards"],
         resolver=RESOLVER if facts["resolver"] else None,
-        inode=inode,
+        inode=facts["inode"],
         paths=tuple(facts["paths"]),
     )
 
 
-def _read_ips(row: dict, *names: str) -> dict:
-    return row | {name: read_ip(row[name]) for name in names}
-
-
-def _build_interface(link: dict, inode: int, addresses: tuple[model.Address, ...], places: Places) -> model.Interface:
+def _build_interface(link: dict, inode: int, addresses: tuple[model.Address, ...], ends: Ends) -> model.Interface:
     plain = ("name", "kind", "mac", "mtu", "up", "state", "macvlan_mode", "vlan", "index")
+    master, vxlan = ends.get((inode, link["master"])), link.get("vxlan")
     return model.Interface(
         **{key: link[key] for key in plain if key in link},
         addresses=addresses,
-        master=places.name(inode, link["master"]),
-        peer=places.end(link["peer"]),
-        parent=places.end(link["parent"]),
-        vxlan=model.Vxlan(**_read_ips(link["vxlan"], "local", "group")) if "vxlan" in link else None,
+        master=master.interface if master else None,
+        peer=ends.get(tuple(link["peer"] or ())),
+        parent=ends.get(tuple(link["parent"] or ())),
+        vxlan=model.Vxlan(**vxlan | {"local": read_ip(vxlan["local"]), "group": read_ip(vxlan["group"])}) if vxlan else None,
         bridge=model.Bridge(**link["bridge"]) if "bridge" in link else None,
         port=model.BridgePort(**link["port"]) if "port" in link else None,
     )
 
 
-def _build_forwarding(rows: Iterable[dict], inode: int, places: Places, vteps: set[str]) -> Iterator[model.ForwardingEntry]:
+def _build_forwarding(rows: Iterable[dict], found: Mapping[int, model.Interface]) -> Iterator[model.ForwardingEntry]:
     """The rows of bridges and VTEPs: other devices list here which groups they hear."""
     for row in rows:
-        port, bridge = row["interface"], places.name(inode, row["master"])
-        if port and (bridge or (row["own"] and port in vteps)):
-            told = {key: row[key] for key in ("mac", "kind", "destination", "vlan")}
-            yield model.ForwardingEntry(port=port, owner=bridge or port, **told)
+        port, bridge = found.get(row["index"]), found.get(row["master"])
+        if port and (bridge or (row["own"] and port.kind == "vxlan")):
+            told = {"mac": row["mac"], "kind": row["kind"], "vlan": row["vlan"], "destination": read_ip(row["destination"])}
+            yield model.ForwardingEntry(port=port.name, owner=(bridge or port).name, **told)

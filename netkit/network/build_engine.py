@@ -164,13 +164,13 @@ def build_members(engine: dict) -> dict[str, model.SwarmMember]:
 
 def build_services(engine: dict) -> tuple[model.Service, ...]:
     """A swarm's services with their tasks, as a manager lists them."""
-    networks = {each["Id"]: each["Name"] for each in engine["networks"]}
-    hosts = {each["ID"]: each["Description"]["Hostname"] for each in engine["members"]}
+    networks = {each["Id"]: each["Name"] for each in engine.get("networks", ())}
+    hosts = {each["ID"]: each["Description"]["Hostname"] for each in engine.get("members", ())}
     tasks = defaultdict(list)
-    for each in engine["tasks"]:
+    for each in engine.get("tasks", ()):
         if each["DesiredState"] in WANTED:
             tasks[each.get("ServiceID")].append(each)
-    return tuple(_build_service(each, tasks[each["ID"]], networks, hosts) for each in engine["services"])
+    return tuple(_build_service(each, tasks[each["ID"]], networks, hosts) for each in engine.get("services", ()))
 
 
 def _build_service(body: dict, tasks: list[dict], networks: dict[str, str], hosts: dict[str, str]) -> model.Service:

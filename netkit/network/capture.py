@@ -19,7 +19,7 @@ from netkit.network.build import build_node
 from netkit.network.build_engine import build_members, build_services
 from netkit.network.describe import to_text
 from netkit.network.difference import calc_diff
-from netkit.network.model import Lan, Node, Service, SwarmMember
+from netkit.network.model import Lan, Node, SwarmMember
 
 UP = ("ready", "reachable", "failed", "stopped")  # a host whose engine has ended can still be looked at
 SILENT = "silent"  # in the trouble of an engine that was waited for in vain
@@ -81,8 +81,11 @@ def _look(lab: Lab, hosts: list[Host], silent: dict[str, str]) -> Topology:
     states = lab.states()
     with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
         answers = list(pool.map(lambda host: _read_host(host, states[host.name], silent.get(host.name)), hosts))
-    found, services = _add_swarm([node for node, _ in answers], [engine for _, engine in answers])
-    return Topology(nodes=tuple(found), services=services, lan=Lan(subnet=ipaddress.ip_network(lab.facts["lan"])))
+    # what a manager knows of all: each node's part in the swarm, and the services
+    manager = next((engine for _, engine in answers if engine.get("role") == "manager"), {})
+    members = {node.name: SwarmMember(role="worker") for node, engine in answers if engine.get("role") == "worker"} | build_members(manager)
+    nodes = tuple(replace(node, swarm=members.get(node.name)) for node, _ in answers)
+    return Topology(nodes=nodes, services=build_services(manager), lan=Lan(subnet=ipaddress.ip_network(lab.facts["lan"])))
 
 
 def _read_host(host: Host, state: str, silent: str | None) -> tuple[Node, dict]:
@@ -109,12 +112,12 @@ def _read_facts(host: Host, silent: str | None) -> dict:
         asked = None if silent else pool.submit(read_engine, host.docker_host)
         namespaces = ask_collector(host)
         engine = asked.result() if asked else {"state": "down", "trouble": silent}
-    running = [each for each in engine.get("containers", ()) if each["State"].get("Pid")]
+    containers = engine.get("containers", ())
     inodes = _find_inodes(namespaces)
-    if any(each["State"]["Pid"] not in inodes for each in running):
+    if {each["State"].get("Pid") or None for each in containers} - inodes.keys() - {None}:
         namespaces = ask_collector(host)
         inodes = _find_inodes(namespaces)
-    for each in engine.get("containers", ()):
+    for each in containers:
         each["inode"] = inodes.get(each["State"].get("Pid"), 0)
     for member in engine.get("members", ()):  # under the lab's names: a real machine has its own
         hostname = member["Description"]["Hostname"]
@@ -176,14 +179,3 @@ def _find_causes(error: BaseException | None) -> Iterator[BaseException]:
     while error:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _add_swarm(nodes: list[Node], engines: list[dict]) -> tuple[list[Node], tuple[Service, ...]]:
-    """What a manager knows of all: each node's part in the swarm, and the services."""
-    manager = next((engine for engine in engines if engine.get("role") == "manager"), None)
-    members = build_members(manager) if manager else {}
-    found = []
-    for node, engine in zip(nodes, engines, strict=True):
-        alone = SwarmMember(role="worker") if engine.get("role") == "worker" else None
-        found.append(replace(node, swarm=members.get(node.name, alone)))
-    return found, build_services(manager) if manager else ()

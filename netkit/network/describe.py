@@ -71,18 +71,15 @@ class NodeDescriber:
         """The node, with everything in it."""
         node, host = self.node, self.node.namespace(HOST)
         cable = self.find_cable(host)
-        owned = {each.sandbox.namespace: self.is_own(each) for each in node.containers if each.sandbox}
-        inner = [self.engine(node.engine)] if node.engine else []
-        if host:
-            inner += self.inside(host).interfaces(cable)
-        inner += [self.namespace(each) for each in node.namespaces if each.kind == "overlay"]
-        inner += map(self.network, node.networks)
-        inner += map(self.container, node.containers)
+        owned = {each.namespace: self.is_own(each) for each in node.containers}
+        inner = [self.namespace(each) for each in node.namespaces if each.kind == "overlay"]
+        inner += [*map(self.network, node.networks), *map(self.container, node.containers)]
         others = [each for each in node.namespaces if each.kind not in (HOST, "overlay") and not owned.get(each.name)]
         inner += [self.namespace(each, is_hidden=each.name in owned) for each in others]
         if host:
-            inner += [*self.inside(host).filters(), *self.inside(host).tables()]
-        return Line.of(plain(node.name), *self.clauses(host, cable), inner=inner, about=node.name)
+            inner = self.inside(host).lines(inner, cable)
+        engine = [self.engine(node.engine)] if node.engine else []
+        return Line.of(plain(node.name), *self.clauses(host, cable), inner=[*engine, *inner], about=node.name)
 
     def inside(self, namespace: NetworkNamespace) -> NamespaceDescriber:
         """For the lines of one of the node's namespaces."""
@@ -90,17 +87,15 @@ class NodeDescriber:
 
     def is_own(self, container: Container) -> bool:
         """Whether the namespace a container is in is its own, and known."""
-        stack = container.sandbox.namespace if container.sandbox else ""
-        return stack == f"container {container.name}" and bool(self.node.namespace(stack))
+        return container.namespace == f"container {container.name}" and bool(self.node.namespace(container.namespace))
 
     # -- the node itself --
 
     def find_cable(self, host: NetworkNamespace | None) -> Interface | None:
         """The interface that is on the LAN."""
-        for each in host.interfaces if host and self.scene.topology.lan else ():
-            if not each.peer and each.kind in ("veth", "physical") and any(one.ip == self.node.address for one in each.addresses):
-                return each
-        return None
+        there = host.interfaces if host and self.scene.topology.lan else ()
+        cards = (each for each in there if not each.peer and each.kind in ("veth", "physical"))
+        return next((each for each in cards if any(one.ip == self.node.address for one in each.addresses)), None)
 
     def clauses(self, host: NetworkNamespace | None, cable: Interface | None) -> Iterator[Clause]:
         """What is said of the node itself."""
@@ -149,14 +144,12 @@ class NodeDescriber:
             clauses += inside.way_out()
         elif each.resolver:
             clauses.append(Clause(f"DNS server {each.resolver}", "hidden"))
-        loopback, lonely = each.interface("lo"), {one.kind for one in each.interfaces} <= {"loopback"}
+        loopback = each.interface("lo")
         if loopback and each.kind in ("named", "process"):
-            state = "a loopback" if loopback.up else "a loopback, which is down"
-            words = f"nothing but {state}" if lonely else "" if loopback.up else "its loopback is down"
-            clauses.append(Clause(words, "derived"))
+            down = "" if loopback.up else ", which is down" if inside.is_lonely else "its loopback is down"
+            clauses.append(Clause(f"nothing but a loopback{down}" if inside.is_lonely else down, "derived"))
         clauses.append(Clause("" if each.kind in KINDS else f"kind {plain(each.kind)}", "hidden"))
-        lines = [*inside.interfaces(), *inside.filters(), *inside.tables()]
-        return Line.of(plain(each.name), *clauses, inner=lines, about=inside.place, level="hidden" if is_hidden else "")
+        return Line.of(plain(each.name), *clauses, inner=inside.lines(), about=inside.place, level="hidden" if is_hidden else "")
 
     def find_overlay(self, each: NetworkNamespace) -> Network | None:
         """The overlay network whose hidden namespace this is."""
@@ -169,13 +162,11 @@ class NodeDescriber:
         """A network; hidden where a bridge or a namespace of this node stands for it."""
         host, place = self.node.namespace(HOST), self.node.name
         overlay = next((each for each in self.node.namespaces if self.find_overlay(each) is network), None)
-        follows = ""
+        follows = f"{place}/{overlay.name}" if overlay else ""
         if network.driver in BUILTIN:
             follows = f"{place}/{HOST}"
         elif host and network.bridge and host.interface(network.bridge):
             follows = f"{place}/{HOST}/{network.bridge}"
-        elif overlay:
-            follows = f"{place}/{overlay.name}"
         return Line.of(
             f"network {plain(network.name)}",
             plain(network.driver),
@@ -192,23 +183,17 @@ class NodeDescriber:
 
     def container(self, container: Container) -> Line:
         """A container, with its namespace if it has one of its own."""
-        own = self.node.namespace(container.sandbox.namespace) if self.is_own(container) else None
-        inside = self.inside(own) if own else None
-        stack = container.sandbox.namespace if container.sandbox else ""
-        clauses = [
-            Clause(plain(container.state), "hidden" if container.state == "running" else ""),
-            *self.mode(container, stack),
-            Clause("its own network namespace" if own else f"in {plain(stack)}" if stack else "", "hidden"),
-        ]
-        if inside:
-            clauses += inside.way_out()
-            clauses.append(Clause("nothing but a loopback" if {each.kind for each in own.interfaces} <= {"loopback"} else "", "derived"))
-            clauses.append(Clause("" if own.kind == "container" else f"kind {plain(own.kind)}", "hidden"))
+        stack, lines = container.namespace, [*self.ports(container), *self.endpoints(container)]
+        where = "its own network namespace" if self.is_own(container) else f"in {plain(stack)}" if stack else ""
+        state = Clause(plain(container.state), "hidden" if container.state == "running" else "")
+        clauses = [state, *self.mode(container, stack), Clause(where, "hidden")]
+        if self.is_own(container):
+            inside = self.inside(self.node.namespace(stack))
+            clauses += [*inside.way_out(), Clause("nothing but a loopback" if inside.is_lonely else "", "derived")]
+            clauses.append(Clause("" if inside.stack.kind == "container" else f"kind {plain(inside.stack.kind)}", "hidden"))
+            lines = inside.lines(lines)
         clauses.append(Clause(f"image {plain(container.image)}" if container.image else "", "options"))
         clauses += tell_rest(container, "name", "state", "mode", "image", "sandbox", "endpoints", "ports")
-        lines = inside.interfaces() if inside else []
-        lines += [*self.ports(container), *self.endpoints(container)]
-        lines += [*inside.filters(), *inside.tables()] if inside else []
         return Line.of(f"container {plain(container.name)}", *clauses, inner=lines, about=f"{self.node.name}/container {container.name}")
 
     def mode(self, container: Container, stack: str) -> Iterator[Clause]:
@@ -245,7 +230,7 @@ class NodeDescriber:
 
     def endpoints(self, container: Container) -> Iterator[Line]:
         """Endpoints; the text has their names, and addresses that no interface has."""
-        here = (self.node.name, container.sandbox.namespace if container.sandbox else "")
+        here = (self.node.name, container.namespace)
         for each in container.endpoints:
             end, where, names = each.interface, f"in network {plain(each.network)}", join(map(plain, each.names))
             known, addresses = f"known as {names}" if names else "", join(each.addresses)

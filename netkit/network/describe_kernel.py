@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from netkit.network.kernel_model import by_address, is_link_local
@@ -63,9 +63,18 @@ class NamespaceDescriber:
         """Where an interface of this namespace is."""
         return End(node=self.node.name, namespace=self.stack.name, interface=interface.name)
 
+    @property
+    def is_lonely(self) -> bool:
+        """Whether there is nothing but a loopback."""
+        return {each.kind for each in self.stack.interfaces} <= {"loopback"}
+
+    def lines(self, more: Iterable[Line] = (), cable: Interface | None = None) -> list[Line]:
+        """Everything in the namespace, and after the interfaces ``more``; the interface ``cable`` is told elsewhere."""
+        return [*self.interfaces(cable), *more, *self.filters(), *self.tables()]
+
     # -- interfaces --
 
-    def interfaces(self, cable: Interface | None = None) -> list[Line]:
+    def interfaces(self, cable: Interface | None) -> list[Line]:
         """Bridges with their ports, then the others; hidden ones are loopbacks, far ends of ports, and the cable to the LAN."""
         bridges = sorted((each for each in self.stack.interfaces if each.kind == "bridge"), key=lambda each: order_of_bridge(each.name))
         ports = {each.name for each in self.stack.interfaces if each.master in {bridge.name for bridge in bridges}}
@@ -107,7 +116,7 @@ class NamespaceDescriber:
             told += [replace(clause, level=f"{clause.level} derived") for clause in self.extras(far, each.peer)]
         return Line.of(nature if is_random else plain(each.name), *told, about=str(self.end(each)))
 
-    def interface(self, each: Interface, cable: Interface | None = None) -> Line:
+    def interface(self, each: Interface, cable: Interface | None) -> Line:
         """An interface that is neither a bridge nor a bridge's port."""
         peer = self.scene.topology.at(each.peer) if each.peer else None
         is_far_end = bool(peer and peer.master and not each.master)

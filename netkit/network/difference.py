@@ -96,12 +96,9 @@ class Diff:
 
     def marks(self) -> dict[str, str]:
         """What to mark in a figure: the place of everything that is different, with the kind of its change."""
-        marks: dict[str, str] = {}
-        for change in self.changes:
-            if change.told_with in ("", FOLLOWS):
-                for place in filter(None, (change.about, *change.also)):
-                    marks.setdefault(place, change.kind)
-        return marks
+        told = [change for change in self.changes if change.told_with in ("", FOLLOWS)]
+        # of several changes at one place, the first counts
+        return {place: each.kind for each in reversed(told) for place in (each.about, *each.also) if place}
 
     def draw(self, **options: Any) -> Any:
         """The figure of what is there now with the changes marked; ``options`` as for Topology.draw."""
@@ -123,31 +120,28 @@ def calc_diff(before: Topology, after: Topology) -> Diff:
     old, new = before.canonical(), after.canonical()
     places = [{f"{node.name}/{each.name}" for node, each in side.stacks()} for side in (old, new)]
     moves = {str(one): str(other) for one, other in _find_moves(old, new)}
-    comparison = Comparison(_Side(describe(old, compared=True), moves), _Side(describe(new, compared=True), {}), places[0] ^ places[1])
-    return Diff(before, after, tuple(_explain_rules(change, old, new) for change in comparison.compare(())))
+    sides = _Side(describe(old, compared=True), moves), _Side(describe(new, compared=True), {})
+    changed = Comparison(*sides, places[0] ^ places[1]).compare(())
+    return Diff(before, after, tuple(_explain_rules(each, old, new) for each in (changed.inner if changed else ())))
 
 
-class _Side:
-    """One topology's lines, by what they are known by: their place, or what they are in and their head."""
+class _Side(dict[tuple, tuple[Line, list[tuple]]]):
+    """One topology's lines, each with the keys of those inside of it, by what it is known by: its place, or what it is in and its head."""
 
-    def __init__(self, lines: Iterable[Line], moves: dict[str, str]) -> None:
-        self.lines: dict[tuple, Line] = {}
-        self.inner: dict[tuple, list[tuple]] = {}
-        self._seen: Counter[tuple] = Counter()
+    def __init__(self, lines: tuple[Line, ...], moves: dict[str, str]) -> None:
         self._moves = moves
-        self._add(lines, ())
+        self._seen: Counter[tuple] = Counter()
+        self._add((), Line("", inner=lines))
 
-    def _add(self, lines: Iterable[Line], parent: tuple) -> None:
-        keys = self.inner.setdefault(parent, [])
-        for each in lines:
-            if "derived" in each.level:
-                continue
-            name = (self._moves.get(each.about, each.about),) if each.about else (*parent, each.head)
-            self._seen[name] += 1
-            key = (*name, self._seen[name])  # several things may go by one name
-            keys.append(key)
-            self.lines[key] = each
-            self._add(each.inner, key)
+    def _add(self, key: tuple, line: Line) -> None:
+        keys: list[tuple] = []
+        self[key] = line, keys
+        for each in line.inner:
+            if "derived" not in each.level:
+                name = (self._moves.get(each.about, each.about),) if each.about else (*key, each.head)
+                self._seen[name] += 1
+                keys.append((*name, self._seen[name]))  # several things may go by one name
+                self._add(keys[-1], each)
 
 
 class Comparison:
@@ -155,47 +149,46 @@ class Comparison:
 
     def __init__(self, old: _Side, new: _Side, stacks: Collection[str]) -> None:
         self.old, self.new = old, new
-        lonely = old.lines.keys() ^ new.lines.keys()
+        lonely = (old.get(key) or new[key] for key in old.keys() ^ new.keys())
         self.stacks = tuple(f"{place}/" for place in stacks)
-        self.came_or_went = ({(old.lines.get(key) or new.lines[key]).about for key in lonely} | set(stacks)) - {""}
+        self.came_or_went = {*(line.about for line, _ in lonely), *stacks} - {""}
 
-    def compare(self, parent: tuple) -> tuple[Change, ...]:
-        """What is different inside of a line, in the order of the lines; what is gone stands where it was."""
-        keys = list(self.new.inner.get(parent, ()))
-        at = 0
-        for key in self.old.inner.get(parent, ()):
-            if key in keys:
-                at = keys.index(key) + 1
-            elif key not in self.new.lines:
-                keys.insert(at, key)
+    def compare(self, key: tuple) -> Change | None:
+        """What is different about a line and inside of it, in the order of the lines; what is gone stands where it was."""
+        (before, old), (after, new) = (side.get(key, (None, [])) for side in (self.old, self.new))
+        keys, at = list(new), 0
+        for each in old:
+            if each in keys:
+                at = keys.index(each) + 1
+            elif each not in self.new:
+                keys.insert(at, each)
                 at += 1
-        return tuple(change for key in keys if (change := self._compare_line(key)))
-
-    def _compare_line(self, key: tuple) -> Change | None:
-        before, after, inner = self.old.lines.get(key), self.new.lines.get(key), self.compare(key)
+        inner = tuple(filter(None, map(self.compare, keys)))
         if before and after:
-            return self._compare_both(key, before, after, inner)
+            return _compare_both(before, after, inner, not inner and old != new and set(old) == set(new))
         line, kind = (after, "appeared") if after else (before, "vanished")
         follows = line.level and (line.follows in self.came_or_went or line.about.startswith(self.stacks))
-        return Change(kind, line.about, line, told_with=FOLLOWS if follows else _calc_option([line.level]), inner=inner)
+        return Change(kind, line.about, line, told_with=FOLLOWS if follows else _calc_option(line.level), inner=inner)
 
-    def _compare_both(self, key: tuple, before: Line, after: Line, inner: tuple[Change, ...]) -> Change | None:
-        gained, lost = _subtract(after.clauses, before.clauses), _subtract(before.clauses, after.clauses)
-        if not inner and self.old.inner[key] != self.new.inner[key] and set(self.old.inner[key]) == set(self.new.inner[key]):
-            gained = (*gained, Clause("in another order"))
-        is_moved = before.about != after.about
-        if is_moved and before.about.rpartition("/")[0] != after.about.rpartition("/")[0]:
-            node, stack, _ = before.about.split("/", 2)
-            gained = (Clause(f"moved from {tell_stack(stack, node)}"), *gained)
-        if before.head != after.head:
-            lost = (Clause(before.head), *lost)
-        kind = "moved" if is_moved else "changed" if gained or lost else ""
-        if not kind and not inner:
-            return None
-        option = _calc_option([before.level, after.level])
-        if not option and kind == "changed" and all(_calc_option([each.level]) for each in (*gained, *lost)):
-            option = _calc_option(each.level for each in (*gained, *lost))
-        return Change(kind, after.about, after, gained, lost, before.about if is_moved else "", option if kind else "", inner)
+
+def _compare_both(before: Line, after: Line, inner: tuple[Change, ...], is_reordered: bool) -> Change | None:
+    gained, lost = _subtract(after.clauses, before.clauses), _subtract(before.clauses, after.clauses)
+    if is_reordered:
+        gained = (*gained, Clause("in another order"))
+    is_moved = before.about != after.about
+    if is_moved and before.about.rpartition("/")[0] != after.about.rpartition("/")[0]:
+        node, stack, _ = before.about.split("/", 2)
+        gained = (Clause(f"moved from {tell_stack(stack, node)}"), *gained)
+    if before.head != after.head:
+        lost = (Clause(before.head), *lost)
+    kind = "moved" if is_moved else "changed" if gained or lost else ""
+    if not kind and not inner:
+        return None
+    option = kind and (_calc_option(before.level) or _calc_option(after.level))
+    options = [_calc_option(each.level) for each in (*gained, *lost)]
+    if kind == "changed" and not option and all(options):
+        option = options[0]
+    return Change(kind, after.about, after, gained, lost, before.about if is_moved else "", option, inner)
 
 
 def _subtract(some: Iterable[Clause], others: Iterable[Clause]) -> tuple[Clause, ...]:
@@ -209,9 +202,9 @@ def _subtract(some: Iterable[Clause], others: Iterable[Clause]) -> tuple[Clause,
     return tuple(found)
 
 
-def _calc_option(levels: Iterable[str]) -> str:
-    """The option that tells what is of any of these levels."""
-    return next((OPTIONS[word] for level in levels for word in level.split() if word in OPTIONS), "")
+def _calc_option(level: str) -> str:
+    """The option that tells what is of this level."""
+    return next((OPTIONS[word] for word in level.split() if word in OPTIONS), "")
 
 
 # -- in words --

@@ -85,6 +85,11 @@ class Container(Value):
     pid: int = field(default=0, compare=False)
     id: str = field(default="", compare=False)
 
+    @property
+    def namespace(self) -> str:
+        """The name of the network namespace it is in, its own or another's; empty unless it runs."""
+        return self.sandbox.namespace if self.sandbox else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:

@@ -12,11 +12,11 @@ Tuples are sorted when a value is made, so that equal values also look alike.
 from __future__ import annotations
 
 import functools
-import ipaddress
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address, ip_interface, ip_network
 from types import NoneType, UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
@@ -124,11 +124,7 @@ def _rename_rule(text: str, names: dict[str, str]) -> str:
 # -- as JSON, by the annotations: nothing to keep in step by hand --
 
 # of the kinds of addresses, that for IPv4 stands for both
-READERS = {
-    ipaddress.IPv4Interface: ipaddress.ip_interface,
-    ipaddress.IPv4Address: ipaddress.ip_address,
-    ipaddress.IPv4Network: ipaddress.ip_network,
-}
+READERS = {IPv4Interface: ip_interface, IPv4Address: ip_address, IPv4Network: ip_network}
 
 
 def _encode(value: Any) -> Any:

@@ -72,7 +72,7 @@ def _list_names(node: Node) -> Iterator[tuple[tuple[str, str], set[str]]]:
 
 def _calc_places(container: Container) -> set[str]:
     """A container, and the namespace it is in."""
-    return {f"container {container.name}"} | ({container.sandbox.namespace} if container.sandbox else set())
+    return {f"container {container.name}", container.namespace} - {""}
 
 
 def _calc_reach(picture: Topology, chosen: set[tuple[str, str]]) -> set[End]:
@@ -104,14 +104,11 @@ def _reduce_node(node: Node, chosen: set[tuple[str, str]], kept: set[End]) -> No
     return replace(node, namespaces=left, containers=containers, networks=networks)
 
 
-def _is_lead(interface: Interface) -> bool:
-    """Whether this is a way out of the machine: the picture ends behind it."""
-    return interface.kind in ("physical", "veth") and not interface.peer and not interface.master
-
-
 def _reduce_namespace(node: Node, namespace: NetworkNamespace, kept: set[End]) -> NetworkNamespace:
     names = {end.interface for end in kept if (end.node, end.namespace) == (node.name, namespace.name)}
-    names |= {each.name for each in namespace.interfaces if namespace.kind == HOST and _is_lead(each)}
+    if namespace.kind == HOST:  # the picture ends behind the ways out of the machine
+        leads = (each for each in namespace.interfaces if not each.peer and not each.master)
+        names |= {each.name for each in leads if each.kind in ("physical", "veth")}
     interfaces = tuple(each for each in namespace.interfaces if each.name in names)
     return replace(
         namespace,
