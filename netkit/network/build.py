@@ -6,14 +6,13 @@ engines 20.10 to 28 give them, hand-made ones where they say the same; the rules
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from netkit.network import model
-from netkit.network.build_engine import ContainerBuilder, build_networks
+from netkit.network.build_engine import ContainerBuilder, build_network
 from netkit.network.kernel_model import HOST, read_address, read_interface, read_ip, read_subnet
 from netkit.network.model import Firewall, Masquerade, Policy, PortForward
 
@@ -37,7 +36,7 @@ class Rule(dict):
 
 def calc_firewall(listings: Iterable[dict]) -> Firewall | None:
     """The facts of one namespace's listings (see :mod:`netkit.hosts.netfilter`); None where there are no rules or policies."""
-    rules, lines, policies, backends = [], [], [], Counter()
+    lines, policies, backends = [], [], Counter()
     for listing in listings:
         family, table = listing["family"], ""
         for line in listing["lines"]:
@@ -50,9 +49,9 @@ def calc_firewall(listings: Iterable[dict]) -> Firewall | None:
             else:
                 backends[listing["backend"]] += 1
                 lines.append(f"{family} {table} {line}")
-                rules.append(parse_rule(family, table, line))
-    if not rules and all(policy.verdict == "ACCEPT" for policy in policies):
+    if not lines and all(policy.verdict == "ACCEPT" for policy in policies):
         return None
+    rules = [parse_rule(line) for line in lines]
     drops = [rule for rule in rules if rule["verdict"] == "DROP"]
     # bridges of which both stages know: from them to another such one, nothing is forwarded
     first = {rule["-i"] for rule in rules if (rule["-A"], rule["verdict"]) == (STAGE_1, STAGE_2)}
@@ -72,14 +71,13 @@ def calc_firewall(listings: Iterable[dict]) -> Firewall | None:
     )
 
 
-def parse_rule(family: int, table: str, line: str) -> Rule:
-    """A line such as "-A FORWARD ! -i br0 -j DROP"; what is no option's value is left out."""
+def parse_rule(line: str) -> Rule:
+    """A line such as "4 filter -A FORWARD ! -i br0 -j DROP"; what is no option's value is left out."""
     try:
-        words = shlex.split(line)
+        family, table, *words = shlex.split(line)
     except ValueError:  # a quote inside a comment that iptables did not close
-        words = line.split()
-    rule = Rule(family=family, table=table)
-    negated, name = "", None
+        family, table, *words = line.split()
+    rule, negated, name = Rule(family=int(family), table=table), "", None
     for word in words:
         if word == "!":
             negated, name = "!", None
@@ -135,19 +133,16 @@ def build_node(name: str, facts: dict, address: model.Ip | None = None) -> model
     the ``inode`` of its namespace.
     """
     names, engine = _name_namespaces(facts), facts["engine"] or {}
-    ends = {
-        (each["inode"], link["index"]): model.End(node=name, namespace=names[each["inode"]], interface=link["name"])
-        for each in facts["namespaces"]
-        for link in each["links"]
-    }
+    links = [(each["inode"], link) for each in facts["namespaces"] for link in each["links"]]
+    ends = {(inode, link["index"]): model.End(node=name, namespace=names[inode], interface=link["name"]) for inode, link in links}
     namespaces = tuple(_build_namespace(each, names[each["inode"]], ends) for each in facts["namespaces"])
     return model.Node(
         name=name,
         address=address,
         engine=model.Engine(**{key: engine[key] for key in ("state", "version", "trouble") if key in engine}) if engine else None,
         namespaces=namespaces,
-        networks=build_networks(engine),
-        containers=ContainerBuilder(engine, name, namespaces).build(),
+        networks=tuple(map(build_network, engine.get("networks", ()))),
+        containers=tuple(map(ContainerBuilder(engine, name, namespaces).build, engine.get("containers", ()))),
     )
 
 
@@ -171,7 +166,7 @@ def _name_namespaces(facts: dict) -> dict[int, str]:
 def _name_other(facts: dict, networks: dict[str, str]) -> str:
     """What to call a namespace that is no container's: after its file, or a process in it."""
     for path in sorted(facts["paths"], key=lambda path: ("/docker/netns/" in path, path)):
-        base = os.path.basename(path)
+        base = path.rpartition("/")[2]
         for word, pattern in SECRET_NAMES if "/docker/netns/" in path else ():
             match = pattern.fullmatch(base)
             name = match and next((name for id, name in networks.items() if id.startswith(match[1])), None)

@@ -17,12 +17,8 @@ SERVICE_LABEL, TASK_LABEL = "com.docker.swarm.service.name", "com.docker.swarm.t
 WANTED = ("running", "ready")  # the desired states of tasks that are not history
 
 
-def build_networks(engine: dict) -> tuple[model.Network, ...]:
-    """The networks that an engine lists."""
-    return tuple(map(_build_network, engine.get("networks", ())))
-
-
-def _build_network(body: dict) -> model.Network:
+def build_network(body: dict) -> model.Network:
+    """A network that an engine lists."""
     options = body.get("Options") or {}
     config = (body.get("IPAM") or {}).get("Config") or []
     ids = options.get(VXLAN_IDS, "").split(",")[0]
@@ -48,34 +44,29 @@ class ContainerBuilder:
     """Makes the containers that an engine lists, each with what the kernel of its node has of it, by the namespaces' inodes."""
 
     def __init__(self, engine: dict, node: str, namespaces: Iterable[model.NetworkNamespace]) -> None:
-        self._node, self._bodies = node, engine.get("containers", ())
+        self._node = node
         self._namespaces = {each.inode: each for each in namespaces}
-        self._names = {each["Id"]: each["Name"].lstrip("/") for each in self._bodies}
+        self._names = {each["Id"]: each["Name"].lstrip("/") for each in engine.get("containers", ())}
         self._drivers = {each["Id"]: each["Driver"] for each in engine.get("networks", ())}
-        host = next((each for each in namespaces if each.name == HOST), model.NetworkNamespace(name=HOST, kind=HOST))
-        self._gateway_ports = {each.name for each in host.interfaces if each.master == GATEWAY_BRIDGE}
+        on_host = (each for namespace in namespaces if namespace.name == HOST for each in namespace.interfaces)
+        self._gateway_ports = {each.name for each in on_host if each.master == GATEWAY_BRIDGE}
 
-    def build(self) -> tuple[model.Container, ...]:
-        """All of them."""
-        return tuple(map(self._build_container, self._bodies))
-
-    def _build_container(self, body: dict) -> model.Container:
+    def build(self, body: dict) -> model.Container:
+        """One of them, as it was inspected."""
         settings, labels, state = body["NetworkSettings"], body["Config"].get("Labels") or {}, body["State"]["Status"]
         mode = body["HostConfig"].get("NetworkMode") or "default"
         namespace = self._namespaces.get(body["inode"]) if state in RUNNING else None
         joined = {network: each for network, each in (settings.get("Networks") or {}).items() if network not in WITHOUT_ENDPOINT}
         endpoints = [self._build_endpoint(network, each, body["Id"], namespace) for network, each in joined.items()]
-        sandbox = None
-        if namespace:
-            sandbox = model.Sandbox(namespace=namespace.name, key=settings.get("SandboxKey") or "", id=settings.get("SandboxID") or "")
-            if GATEWAY_BRIDGE not in joined and not mode.startswith(("container:", HOST)):
-                endpoints += self._find_gateway_endpoints(namespace)
+        key, id = settings.get("SandboxKey") or "", settings.get("SandboxID") or ""
+        if namespace and GATEWAY_BRIDGE not in joined and not mode.startswith(("container:", HOST)):
+            endpoints += self._find_gateway_endpoints(namespace)
         return model.Container(
             name=self._names[body["Id"]],
             state=state,
             mode=self._calc_mode(mode, joined),
             image=body["Config"].get("Image") or "",
-            sandbox=sandbox,
+            sandbox=model.Sandbox(namespace=namespace.name, key=key, id=id) if namespace else None,
             endpoints=tuple(endpoints),
             ports=tuple(_build_ports(settings.get("Ports") or {})),
             service=labels.get(SERVICE_LABEL),
@@ -88,12 +79,10 @@ class ContainerBuilder:
         if mode.startswith("container:"):
             other = mode.removeprefix("container:")
             return f"container:{self._names.get(other, other)}"
-        if mode == HOST or not joined:
-            return HOST if mode == HOST else "none"
-        if len(joined) > 1:
-            return "several"
-        (only,) = joined.values()
-        return self._drivers.get(only.get("NetworkID"), "bridge")
+        if mode == HOST:
+            return HOST
+        drivers = [self._drivers.get(each.get("NetworkID"), "bridge") for each in joined.values()]
+        return "several" if len(drivers) > 1 else drivers[0] if drivers else "none"
 
     def _calc_task_name(self, label: str | None) -> str | None:
         """ "hello.1" of "hello.1.p4e7…"; a global service's "hello.NODEID.p4e7…" is "hello.node1"."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from http.client import RemoteDisconnected
@@ -146,24 +145,20 @@ def read_engine(url: str) -> dict:
             for each in listed:
                 with contextlib.suppress(docker.errors.APIError):  # it has vanished since it was listed
                     found["containers"].append(client.inspect_container(each["Id"]))
-            return found | _read_swarm(client)
+            try:
+                swarm = {"members": client.nodes(), "role": "manager", "services": client.services(), "tasks": client.tasks()}
+            except docker.errors.APIError as error:  # a worker says only that it is one
+                swarm = {"role": "worker" if "worker nodes can't" in str(error.explanation).lower() else ""}
+            return found | swarm
     except (docker.errors.DockerException, requests.RequestException, OSError, ValueError, KeyError) as error:
         return {"state": "down", "trouble": _explain(error)}
 
 
-def _read_swarm(client) -> dict:
-    """Services, tasks and members as a manager has them; a worker says only that it is one."""
-    from docker.errors import APIError
-
-    try:
-        return {"members": client.nodes(), "role": "manager", "services": client.services(), "tasks": client.tasks()}
-    except APIError as error:
-        return {"role": "worker" if "worker nodes can't" in str(error.explanation).lower() else ""}
-
-
 def _explain(error: BaseException) -> str:
     """Why an engine could not be read, from the first of what led to the error."""
-    causes = list(_find_causes(error))
+    causes = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
     for kinds, why in (
         (FileNotFoundError, f"there is no engine: {SOCKET} does not exist"),
         # an ssh connection takes a call and hangs up where nobody answers
@@ -173,9 +168,3 @@ def _explain(error: BaseException) -> str:
         if any(isinstance(each, kinds) for each in causes):
             return why
     return f"the engine's answer broke off ({str(causes[-1]).strip()})"
-
-
-def _find_causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -15,8 +15,6 @@ from netkit.network.model import HOST, Container, End, Engine, Interface, Networ
 from netkit.network.select import calc_selection, calc_show
 from netkit.network.words import Clause, Line, join, plain, tell_addresses, tell_condition, tell_end, tell_lines, tell_port, tell_rest
 
-# the engine's two networks that stand for "that of the node" and "no network at all"
-BUILTIN = ("host", "null")
 KINDS = {
     "load-balancer": "the load balancer of a network",
     "ingress": "the way from published ports to services",
@@ -99,11 +97,11 @@ class NodeDescriber:
 
     def clauses(self, host: NetworkNamespace | None, cable: Interface | None) -> Iterator[Clause]:
         """What is said of the node itself."""
-        node, idle = self.node, "not started yet" if self.node.state == "idle" else ""
-        trouble = plain(node.trouble) or idle
+        node = self.node
         yield Clause(f"address {node.address}" if node.address else "no address", "hidden")
         if node.state != "up":
-            yield Clause(trouble if idle else ": ".join(filter(None, (plain(node.state), trouble))))
+            words = (plain(node.trouble) or "not started yet",) if node.state == "idle" else (plain(node.state), plain(node.trouble))
+            yield Clause(": ".join(filter(None, words)))
             yield from self.swarm("hidden")
             return
         yield Clause("up" if host else "without a network namespace", "hidden")
@@ -128,10 +126,10 @@ class NodeDescriber:
 
     def engine(self, engine: Engine) -> Line:
         """The engine: news only if it is not up."""
-        about, follows, version = f"{self.node.name}/engine", f"{self.node.name}/{HOST}", plain(engine.version)
-        told = plain(engine.trouble), Clause(f"version {version}" if version else "", "hidden")
-        level = "" if engine.state != "up" and self.node.state == "up" else "hidden"
-        return Line.of(f"the Docker engine is {plain(engine.state)}", *told, about=about, level=level, follows=follows)
+        place, version = self.node.name, Clause(f"version {plain(engine.version)}" if engine.version else "", "hidden")
+        follows = "" if engine.state != "up" and self.node.state == "up" else f"{place}/{HOST}"
+        head, trouble = f"the Docker engine is {plain(engine.state)}", plain(engine.trouble)
+        return Line.of(head, trouble, version, about=f"{place}/engine", follows=follows)
 
     def namespace(self, each: NetworkNamespace, is_hidden: bool = False) -> Line:
         """A namespace that is no container's: made by hand, an overlay network's, a swarm's, or a process's."""
@@ -163,7 +161,7 @@ class NodeDescriber:
         host, place = self.node.namespace(HOST), self.node.name
         overlay = next((each for each in self.node.namespaces if self.find_overlay(each) is network), None)
         follows = f"{place}/{overlay.name}" if overlay else ""
-        if network.driver in BUILTIN:
+        if network.driver in ("host", "null"):  # the two that stand for "that of the node" and "no network at all"
             follows = f"{place}/{HOST}"
         elif host and network.bridge and host.interface(network.bridge):
             follows = f"{place}/{HOST}/{network.bridge}"
@@ -177,7 +175,6 @@ class NodeDescriber:
             "" if network.vni is None else f"VNI {network.vni}",
             *tell_rest(network, "name", "driver", "internal", "attachable", "subnets", "gateways", "parent", "vni"),
             about=f"{place}/network {network.name}",
-            level="hidden" if follows else "",
             follows=follows,
         )
 
@@ -206,13 +203,11 @@ class NodeDescriber:
             yield Clause("mode host, in the node's own network namespace")
         elif mode.startswith("container:") or (stack and stack != f"container {container.name}"):
             yield Clause(f"shares the network namespace of {plain(stack) if stack else f'container {plain(mode[10:])}'}")
-        elif mode == "none":
-            yield Clause("mode none")
-        elif networks:
+        elif networks and mode != "none":
             yield Clause(("network " if len(networks) == 1 else "networks ") + join(map(plain, networks)), "derived")
         else:
             yield Clause(f"mode {plain(mode)}")
-            yield Clause("in no network" if container.state == "running" else "", "derived")
+            yield Clause("in no network" if container.state == "running" and mode != "none" else "", "derived")
         drivers = [each.driver for each in self.node.networks if each.name in networks]
         follows = "several" if len(networks) > 1 else drivers[0] if drivers else HOST
         yield Clause("" if mode == follows else f"mode {plain(mode)}", "hidden")

@@ -59,10 +59,6 @@ class NamespaceDescriber:
         """What the namespace is, as a line's ``about`` has it."""
         return f"{self.node.name}/{self.stack.name}"
 
-    def end(self, interface: Interface) -> End:
-        """Where an interface of this namespace is."""
-        return End(node=self.node.name, namespace=self.stack.name, interface=interface.name)
-
     @property
     def is_lonely(self) -> bool:
         """Whether there is nothing but a loopback."""
@@ -77,8 +73,8 @@ class NamespaceDescriber:
     def interfaces(self, cable: Interface | None) -> list[Line]:
         """Bridges with their ports, then the others; hidden ones are loopbacks, far ends of ports, and the cable to the LAN."""
         bridges = sorted((each for each in self.stack.interfaces if each.kind == "bridge"), key=lambda each: order_of_bridge(each.name))
-        ports = {each.name for each in self.stack.interfaces if each.master in {bridge.name for bridge in bridges}}
-        others = [each for each in self.stack.interfaces if each.kind != "bridge" and each.name not in ports]
+        names = {bridge.name for bridge in bridges}
+        others = [each for each in self.stack.interfaces if each.kind != "bridge" and each.master not in names]
         return [*map(self.bridge, bridges), *(self.interface(each, cable) for each in others)]
 
     def bridge(self, each: Interface) -> Line:
@@ -99,7 +95,7 @@ class NamespaceDescriber:
             *self.extras(each),
             *tell_rest(each, *TOLD, "bridge"),
             inner=[*options, *map(self.port, ports)],
-            about=str(self.end(each)),
+            about=f"{self.place}/{each.name}",
         )
 
     def port(self, each: Interface) -> Line:
@@ -114,21 +110,20 @@ class NamespaceDescriber:
             seen = [tell_addresses(far) or "no address", "down there" if tell_condition(far) == "down" else ""]
             told += [Clause(words, "derived") for words in seen]
             told += [replace(clause, level=f"{clause.level} derived") for clause in self.extras(far, each.peer)]
-        return Line.of(nature if is_random else plain(each.name), *told, about=str(self.end(each)))
+        return Line.of(nature if is_random else plain(each.name), *told, about=f"{self.place}/{each.name}")
 
     def interface(self, each: Interface, cable: Interface | None) -> Line:
         """An interface that is neither a bridge nor a bridge's port."""
         peer = self.scene.topology.at(each.peer) if each.peer else None
         is_far_end = bool(peer and peer.master and not each.master)
-        is_hidden = is_far_end or each.kind == "loopback" or each is cable or bool(each.master)
         return Line.of(
             plain(each.name),
             tell_addresses(each) or "no address",
             tell_nature(each, self.node.name),
             *self.tunnel(each),
             *self.settings(each),
-            about=str(self.end(each)),
-            level="hidden" if is_hidden else "",
+            about=f"{self.place}/{each.name}",
+            level="hidden" if each.kind == "loopback" or each is cable or each.master else "",
             follows=str(each.peer) if is_far_end else "",
         )
 
@@ -165,8 +160,9 @@ class NamespaceDescriber:
         return [f"from {each.vxlan.local}" if each.vxlan.local else "", f"to {told}" if told else ""]
 
     def extras(self, each: Interface, end: End | None = None) -> list[Clause]:
-        """What is told on request: MAC address, link-local addresses, MTU."""
-        raw = self.scene.raw.get(end or self.end(each), each)
+        """What is told on request, of an interface that may be elsewhere: MAC address, link-local addresses, MTU."""
+        end = end or End(node=self.node.name, namespace=self.stack.name, interface=each.name)
+        raw = self.scene.raw.get(end, each)
         told = join(filter(is_link_local, raw.addresses)), raw.mac and f"MAC {plain(raw.mac)}"
         return [*(Clause(words, "macs") for words in told), Clause(f"MTU {each.mtu}" if each.mtu else "", "options")]
 
@@ -174,49 +170,44 @@ class NamespaceDescriber:
 
     def way_out(self) -> list[Clause]:
         """Default gateways and the embedded DNS server."""
-        defaults = [each for each in self.stack.routes if each.destination.prefixlen == 0 and each.table == MAIN]
-        gateways = [each.gateway for each in defaults if each.gateway and not is_link_local(each.gateway)]
-        told = [Clause(f"default gateway {join(dict.fromkeys(gateways))}", "derived")] if gateways else []
-        return [*told, Clause(f"DNS server {self.stack.resolver}")] if self.stack.resolver else told
+        defaults = (each.gateway for each in self.stack.routes if each.destination.prefixlen == 0 and each.table == MAIN)
+        gateways, server = join(dict.fromkeys(each for each in defaults if each and not is_link_local(each))), self.stack.resolver
+        return [Clause(f"default gateway {gateways}" if gateways else "", "derived"), Clause(f"DNS server {server}" if server else "")]
 
     def filters(self) -> Iterator[Line]:
         """What the packet filter does to the network, beside what the lines of bridges and containers say."""
         place, firewall = self.place, self.stack.firewall or Firewall()
         for each in firewall.masquerades:
-            way = f" when they leave by {plain(each.leaving)}" if each.leaving else ""
-            way = way or (f" unless they leave by {plain(each.not_leaving)}" if each.not_leaving else "")
+            by, when = each.leaving or each.not_leaving, "when" if each.leaving else "unless"
+            way = f" {when} they leave by {plain(by)}" if by else ""
             yield Line.of(f"packets from {each.source} are masqueraded{way}", about=f"{place}/masquerade {each.source}")
         names = [plain(each) for each in sorted(firewall.isolated, key=order_of_bridge)]
         if len(names) > 1:
             yield Line.of("no packet is forwarded between", Clause(join(names), glue=" "), about=f"{place}/isolated")
         elif names:  # one alone is kept apart from nothing yet
             about = f"{place}/isolated {firewall.isolated[0]}"
-            yield Line.of(f"{names[0]} is kept apart", about=about, level="hidden", follows=f"{place}/isolated")
+            yield Line.of(f"{names[0]} is kept apart", about=about, follows=f"{place}/isolated")
         known = {network.bridge: f"{self.node.name}/network {network.name}" for network in self.node.networks if network.internal}
         for each in firewall.internal:
-            level, words = "hidden" if each in known else "", "no packet leaves it or enters it"
-            about, follows = f"{place}/internal {each}", known.get(each, "")
-            yield Line.of(f"{plain(each)} is internal", words, about=about, level=level, follows=follows)
+            about, words = f"{place}/internal {each}", "no packet leaves it or enters it"
+            yield Line.of(f"{plain(each)} is internal", words, about=about, follows=known.get(each, ""))
         for each in firewall.silent:
             yield Line.of(f"the ports of {plain(each)} may not talk to each other", about=f"{place}/silent {each}")
         yield from self.forwards(firewall)
 
     def forwards(self, firewall: Firewall) -> Iterator[Line]:
         """Translated ports; those that a container publishes are told with it."""
+        containers = reversed(self.node.containers) if self.stack.kind == HOST else ()
+        asked = {f"port {port.port}/{port.protocol}": container.name for container in containers for port in container.ports}
         for each in firewall.forwards:
-            port, host = f"port {each.port}/{each.protocol}", self.stack.kind == HOST
-            asking = (
-                one for one in self.node.containers if host and (each.protocol, each.port) in {(p.protocol, p.port) for p in one.ports}
-            )
-            known = next((f"{self.node.name}/container {one.name}/{port}" for one in asking), "")
+            port = f"port {each.port}/{each.protocol}"
             target = f"[{each.to_address}]" if each.to_address.version == 6 else each.to_address
             yield Line.of(
                 tell_port(each.protocol, each.port, each.address),
                 Clause(f"leads to {target}:{each.to_port}", glue=" "),
                 Clause(f"at {each.address or 'any address'}", "hidden"),
                 about=f"{self.place}/{port}",
-                level="hidden" if known else "",
-                follows=known,
+                follows=f"{self.node.name}/container {asked[port]}/{port}" if port in asked else "",
             )
 
     def tables(self) -> Iterator[Line]:

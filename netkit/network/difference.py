@@ -91,8 +91,7 @@ class Diff:
         them. Without these the text is the same each time the same is done.
         """
         options = {name for name, is_asked in {"macs": macs, "learned": learned, "rules": rules}.items() if is_asked}
-        levels = {level for level, option in OPTIONS.items() if option in options}
-        return "\n".join(_tell(self.tree, {"", *options}, ALWAYS | levels)) or "nothing changed"
+        return "\n".join(_tell(self.tree, {"", *options})) or "nothing changed"
 
     def marks(self) -> dict[str, str]:
         """What to mark in a figure: the place of everything that is different, with the kind of its change."""
@@ -118,10 +117,7 @@ def calc_diff(before: Topology, after: Topology) -> Diff:
     Both are compared by their canonical names, so what is random does not count.
     """
     old, new = before.canonical(), after.canonical()
-    places = [{f"{node.name}/{each.name}" for node, each in side.stacks()} for side in (old, new)]
-    moves = {str(one): str(other) for one, other in _find_moves(old, new)}
-    sides = _Side(describe(old, compared=True), moves), _Side(describe(new, compared=True), {})
-    changed = Comparison(*sides, places[0] ^ places[1]).compare(())
+    changed = Comparison(old, new).compare(())
     return Diff(before, after, tuple(_explain_rules(each, old, new) for each in (changed.inner if changed else ())))
 
 
@@ -145,13 +141,15 @@ class _Side(dict[tuple, tuple[Line, list[tuple]]]):
 
 
 class Comparison:
-    """Two descriptions, line by line. ``stacks`` are the places of namespaces that only one side has."""
+    """Two descriptions, line by line."""
 
-    def __init__(self, old: _Side, new: _Side, stacks: Collection[str]) -> None:
-        self.old, self.new = old, new
-        lonely = (old.get(key) or new[key] for key in old.keys() ^ new.keys())
-        self.stacks = tuple(f"{place}/" for place in stacks)
-        self.came_or_went = {*(line.about for line, _ in lonely), *stacks} - {""}
+    def __init__(self, old: Topology, new: Topology) -> None:
+        moves = {str(one): str(other) for one, other in _find_moves(old, new)}
+        self.old, self.new = _Side(describe(old, compared=True), moves), _Side(describe(new, compared=True), {})
+        lonely = (self.old.get(key) or self.new[key] for key in self.old.keys() ^ self.new.keys())
+        places = [{f"{node.name}/{each.name}" for node, each in side.stacks()} for side in (old, new)]
+        self.stacks = tuple(f"{place}/" for place in places[0] ^ places[1])  # what is inside of namespaces that only one side has
+        self.came_or_went = {*(line.about for line, _ in lonely), *(places[0] ^ places[1])} - {""}
 
     def compare(self, key: tuple) -> Change | None:
         """What is different about a line and inside of it, in the order of the lines; what is gone stands where it was."""
@@ -210,16 +208,15 @@ def _calc_option(level: str) -> str:
 # -- in words --
 
 
-def _tell(
-    changes: Iterable[Change], told: Collection[str], levels: Collection[str], indent: str = "", is_new: bool = False
-) -> Iterator[str]:
-    """The lines of a tree, for who is told changes with these options, and clauses of these levels.
+def _tell(changes: Iterable[Change], told: Collection[str], indent: str = "", is_new: bool = False) -> Iterator[str]:
+    """The lines of a tree, for who is told changes with these options.
 
     ``is_new`` says that they are inside of something that came or went, which is told like a text.
     """
+    levels = ALWAYS | {level for level, option in OPTIONS.items() if option in told}
     for each in changes:
         shown = bool(each.kind) and each.told_with in told and (not is_new or is_told(each.line, levels - ALWAYS))
-        inner = list(_tell(each.inner, told, levels, indent + "  ", is_new or each.is_whole)) if shown or not each.is_whole else []
+        inner = list(_tell(each.inner, told, indent + "  ", is_new or each.is_whole)) if shown or not each.is_whole else []
         if shown or inner:
             yield f"{SIGNS[each.kind if shown else '']} {indent}{_tell_own(each, levels) if shown else each.line.head}"
             yield from inner

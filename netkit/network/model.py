@@ -45,8 +45,7 @@ def calc_container_names(node: Node) -> dict[str, str]:
 
 def calc_names(node: Node, namespace: NetworkNamespace) -> dict[str, str]:
     """What to call those interfaces of a namespace whose names are random: {name: telling name}."""
-    names = {}
-    containers = calc_container_names(node)
+    names, containers = {}, calc_container_names(node)
     bridges = {network.bridge: network.name for network in node.networks if network.bridge}
     pattern = {HOST: DRAWN_VETH, "overlay": NUMBERED_VETH}.get(namespace.kind)
     for interface in namespace.interfaces:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from netkit.errors import NetkitError
-from netkit.network.model import HOST, Container, End, Firewall, Interface, NetworkNamespace, Node, Topology, calc_container_names
+from netkit.network.model import HOST, Container, End, Firewall, NetworkNamespace, Node, Subnet, Topology, calc_container_names
 from netkit.network.words import join, plain
 
 # what text and figure can show beside what there is
@@ -110,28 +110,24 @@ def _reduce_namespace(node: Node, namespace: NetworkNamespace, kept: set[End]) -
         leads = (each for each in namespace.interfaces if not each.peer and not each.master)
         names |= {each.name for each in leads if each.kind in ("physical", "veth")}
     interfaces = tuple(each for each in namespace.interfaces if each.name in names)
+    near = [address.network for each in interfaces for address in each.addresses]
     return replace(
         namespace,
         interfaces=interfaces,
         routes=tuple(each for each in namespace.routes if each.interface in names),
         neighbours=tuple(each for each in namespace.neighbours if each.interface in names),
         forwarding=tuple(each for each in namespace.forwarding if each.port in names),
-        firewall=namespace.firewall and _reduce_firewall(namespace.firewall, interfaces),
+        firewall=namespace.firewall and _reduce_firewall(namespace.firewall, {each.name for each in interfaces}, near),
     )
 
 
-def _reduce_firewall(firewall: Firewall, interfaces: Iterable[Interface]) -> Firewall:
-    names = {each.name for each in interfaces}
-    near = [address.network for each in interfaces for address in each.addresses]
-    masquerades = (
-        each
-        for each in firewall.masquerades
-        if {each.leaving, each.not_leaving} & names
-        or (each.source.prefixlen and any(net.version == each.source.version and net.overlaps(each.source) for net in near))
-    )
+def _reduce_firewall(firewall: Firewall, names: set[str], near: list[Subnet]) -> Firewall:
+    def is_near(source: Subnet) -> bool:
+        return source.prefixlen > 0 and any(net.version == source.version and net.overlaps(source) for net in near)
+
     return replace(
         firewall,
-        masquerades=tuple(masquerades),
+        masquerades=tuple(each for each in firewall.masquerades if {each.leaving, each.not_leaving} & names or is_near(each.source)),
         forwards=tuple(each for each in firewall.forwards if any(each.to_address in net for net in near)),
         **{word: tuple(name for name in getattr(firewall, word) if name in names) for word in ("isolated", "internal", "silent")},
     )

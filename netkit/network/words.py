@@ -12,6 +12,7 @@ from netkit.network.model import HOST, End, Interface, Ip, is_link_local
 # fields of the model that a reader would call something else
 LABELS = dict(mac="MAC address", master="port of", stp="spanning tree", ipv6="IPv6", resolver="DNS server", trouble="what is wrong")
 ACRONYMS = ("mtu", "vxlan", "vni", "vlan")
+CONDITIONS = {"up": "", "unknown": "", "down": "no carrier", "lowerlayerdown": "no carrier"}  # of what is meant to be up (RFC 2863)
 
 
 def plain(name: str) -> str:
@@ -40,11 +41,7 @@ def tell_addresses(interface: Interface) -> str:
 
 def tell_condition(interface: Interface) -> str:
     """What is wrong with an interface: "down", "no carrier" (the other end is down, or no port up); or nothing."""
-    if not interface.up:
-        return "down"
-    if interface.state in ("up", "unknown"):
-        return ""
-    return "no carrier" if interface.state in ("down", "lowerlayerdown") else plain(interface.state)
+    return CONDITIONS.get(interface.state, plain(interface.state)) if interface.up else "down"
 
 
 def tell_stack(name: str, node: str) -> str:
@@ -151,8 +148,9 @@ class Line:
 
     @classmethod
     def of(cls, head: str, *clauses: Clause | str, inner: Iterable[Line] = (), about: str = "", level: str = "", follows: str = "") -> Line:
-        """A line; clauses may be plain words, and those without any words are left out."""
+        """A line, hidden if it follows something and has no other level; clauses may be plain words, those without any are left out."""
         told = (each if isinstance(each, Clause) else Clause(each) for each in clauses)
+        level = level or ("hidden" if follows else "")
         return cls(head, tuple(each for each in told if each.words), tuple(inner), about, level, follows)
 
 
