@@ -93,9 +93,9 @@ def parse_rule(line: str) -> Rule:
 def _find_masquerades(rules: list[Rule]) -> Iterator[Masquerade]:
     for rule in rules:
         out, source = rule["-o"], rule["-s"]
+        is_partial = source.startswith("!") or any(rule[name] for name in ("--dport", "--src-type", "--dst-type"))
         # from a container to itself: the engine's, for its published ports
         is_own = source and source == rule["-d"]
-        is_partial = source.startswith("!") or any(rule[name] for name in ("--dport", "--src-type", "--dst-type"))
         if rule["table"] == "nat" and rule["verdict"] == "MASQUERADE" and not is_own and not is_partial:
             names = {"not_leaving": out[1:]} if out.startswith("!") else {"leaving": out or None}
             yield Masquerade(source=read_subnet(source or ANYWHERE[rule["family"]]), **names)

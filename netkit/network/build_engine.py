@@ -111,9 +111,8 @@ class ContainerBuilder:
         """The interface of an endpoint: the one with its address, else (a learner may have taken that away) its MAC."""
         wanted = {address.ip for address in addresses}
         by_address = [each for each in namespace.interfaces if any(address.ip in wanted for address in each.addresses)]
-        by_mac = [each for each in namespace.interfaces if mac and each.mac == mac]
-        found = next(iter(by_address + by_mac), None)
-        return model.End(node=self._node, namespace=namespace.name, interface=found.name) if found else None
+        found = by_address or [each for each in namespace.interfaces if mac and each.mac == mac]
+        return model.End(node=self._node, namespace=namespace.name, interface=found[0].name) if found else None
 
     def _find_gateway_endpoints(self, namespace: model.NetworkNamespace) -> list[model.Endpoint]:
         """The endpoint in docker_gwbridge that the engine adds to containers of overlays, and does not list with them."""

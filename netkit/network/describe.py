@@ -128,8 +128,8 @@ class NodeDescriber:
         """The engine: news only if it is not up."""
         place, version = self.node.name, Clause(f"version {plain(engine.version)}" if engine.version else "", "hidden")
         follows = "" if engine.state != "up" and self.node.state == "up" else f"{place}/{HOST}"
-        head, trouble = f"the Docker engine is {plain(engine.state)}", plain(engine.trouble)
-        return Line.of(head, trouble, version, about=f"{place}/engine", follows=follows)
+        head = f"the Docker engine is {plain(engine.state)}"
+        return Line.of(head, plain(engine.trouble), version, about=f"{place}/engine", follows=follows)
 
     def namespace(self, each: NetworkNamespace, is_hidden: bool = False) -> Line:
         """A namespace that is no container's: made by hand, an overlay network's, a swarm's, or a process's."""
@@ -256,8 +256,7 @@ def _describe_service(service: Service) -> Line:
         inner.append(Line.of(head, Clause("" if port.mode in ("ingress", "host") else f"mode {plain(port.mode)}", "hidden")))
     for task in service.tasks:
         on = Clause(f"on {plain(task.node) or 'no node'}", glue=" ")
-        about = f"{place}/task {task.name}"
-        inner.append(Line.of(f"task {plain(task.name)}", on, plain(task.state), join(task.addresses), about=about))
+        inner.append(Line.of(f"task {plain(task.name)}", on, plain(task.state), join(task.addresses), about=f"{place}/task {task.name}"))
     return Line.of(
         f"service {plain(service.name)}",
         plain(service.mode),

@@ -137,9 +137,8 @@ class NamespaceDescriber:
 
     def condition(self, each: Interface, is_lonely: bool = False) -> list[Clause]:
         """What is wrong with an interface, or that nothing is, which goes without saying; ``is_lonely`` is a bridge without a port."""
-        words, lonely = tell_condition(each), "no port" if is_lonely else ""
-        if lonely and words != "down":  # that it has no carrier follows
-            words = ""
+        lonely, words = "no port" if is_lonely else "", tell_condition(each)
+        words = "" if lonely and words != "down" else words  # that it has no carrier follows
         state = "" if each.state == USUAL.get(words or lonely, each.state) else f"state {plain(each.state)}"
         return [Clause(words), Clause(lonely), Clause("" if words or lonely else "up", "hidden"), Clause(state, "hidden")]
 
@@ -156,8 +155,8 @@ class NamespaceDescriber:
         if not each.vxlan:
             return []
         targets = {row.destination for row in self.stack.forwarding if row.port == each.name} | {each.vxlan.group}
-        told = join(sorted(targets - {None}, key=by_address))
-        return [f"from {each.vxlan.local}" if each.vxlan.local else "", f"to {told}" if told else ""]
+        others = join(sorted(targets - {None}, key=by_address))
+        return [f"from {each.vxlan.local}" if each.vxlan.local else "", f"to {others}" if others else ""]
 
     def extras(self, each: Interface, end: End | None = None) -> list[Clause]:
         """What is told on request, of an interface that may be elsewhere: MAC address, link-local addresses, MTU."""
@@ -265,5 +264,4 @@ class NamespaceDescriber:
             told = (f"{plain(each.table)} {plain(each.chain)} {plain(each.verdict)} (IPv{each.family})" for each in firewall.policies)
             yield Line.of("policies", *told, about=f"{self.place}/policies", level="rules")
         rules = [Line.of(plain(rule), level="rules") for rule in firewall.rules]
-        head = f"rules by {plain(firewall.backend) or 'nothing'}"
-        yield Line.of(head, inner=rules, about=f"{self.place}/rules", level="rules")
+        yield Line.of(f"rules by {plain(firewall.backend) or 'nothing'}", inner=rules, about=f"{self.place}/rules", level="rules")

@@ -28,11 +28,12 @@ class Change:
 
     ``kind`` is appeared, vanished, changed or moved; it is empty where only lines in ``inner`` are different.
     ``about`` says what it is, as in :class:`Line`, by the names of :meth:`Topology.canonical`. ``line`` is there now, or
-    was if it is gone. Where it is on both sides, ``gained`` and ``lost`` are what is said of it now and was before. ``was`` is the earlier place of what moved, ``also`` those of everything else that came or went
-    with it. ``told_with`` is empty for what every reader is told, or the option of :meth:`Diff.text` that tells it: "macs"
-    (follows from random MAC addresses), "learned" (tables that fill and empty by themselves), "rules" (the packet
-    filter's rules, where something else that is told explains them). It is "follows" for what goes without saying,
-    because something else that came or went says it.
+    was if it is gone. Where it is on both sides, ``gained`` and ``lost`` are what is said of it now and was before.
+    ``was`` is the earlier place of what moved, ``also`` those of everything else that came or went with it. ``told_with``
+    is empty for what every reader is told, or the option of :meth:`Diff.text` that tells it: "macs" (follows from random
+    MAC addresses), "learned" (tables that fill and empty by themselves), "rules" (the packet filter's rules, where
+    something else that is told explains them). It is "follows" for what goes without saying, because something else
+    that came or went says it.
     """
 
     kind: str
@@ -144,10 +145,10 @@ class Comparison:
     """Two descriptions, line by line."""
 
     def __init__(self, old: Topology, new: Topology) -> None:
-        moves = {str(one): str(other) for one, other in _find_moves(old, new)}
+        places = [{f"{node.name}/{each.name}" for node, each in side.stacks()} for side in (old, new)]
+        moves = {str(one): str(other) for one, other in _find_moves(old, new, places[0] & places[1])}
         self.old, self.new = _Side(describe(old, compared=True), moves), _Side(describe(new, compared=True), {})
         lonely = (self.old.get(key) or self.new[key] for key in self.old.keys() ^ self.new.keys())
-        places = [{f"{node.name}/{each.name}" for node, each in side.stacks()} for side in (old, new)]
         self.stacks = tuple(f"{place}/" for place in places[0] ^ places[1])  # what is inside of namespaces that only one side has
         self.came_or_went = {*(line.about for line, _ in lonely), *(places[0] ^ places[1])} - {""}
 
@@ -182,11 +183,10 @@ def _compare_both(before: Line, after: Line, inner: tuple[Change, ...], is_reord
     kind = "moved" if is_moved else "changed" if gained or lost else ""
     if not kind and not inner:
         return None
-    option = kind and (_calc_option(before.level) or _calc_option(after.level))
     options = [_calc_option(each.level) for each in (*gained, *lost)]
-    if kind == "changed" and not option and all(options):
-        option = options[0]
-    return Change(kind, after.about, after, gained, lost, before.about if is_moved else "", option, inner)
+    common = options[0] if kind == "changed" and all(options) else ""
+    told_with = kind and (_calc_option(before.level) or _calc_option(after.level) or common)
+    return Change(kind, after.about, after, gained, lost, before.about if is_moved else "", told_with, inner)
 
 
 def _subtract(some: Iterable[Clause], others: Iterable[Clause]) -> tuple[Clause, ...]:
@@ -228,8 +228,7 @@ def _tell_own(change: Change, levels: Collection[str]) -> str:
         return tell_line(change.line.head, change.line.clauses, set(levels) - ALWAYS | WHOLE)
     gained = (replace(each, glue="") if each.glue == ", " else each for each in change.gained)
     lost = [each.words for each in change.lost if is_told(each, levels)]
-    words = tell_line(change.line.head, gained, levels)
-    return words + (f" (was: {', '.join(lost)})" if lost else "")
+    return tell_line(change.line.head, gained, levels) + (f" (was: {', '.join(lost)})" if lost else "")
 
 
 def _flatten(changes: Iterable[Change], kind: str = "") -> Iterator[Change]:
@@ -243,21 +242,18 @@ def _flatten(changes: Iterable[Change], kind: str = "") -> Iterator[Change]:
 # -- what has moved, and whose a rule is --
 
 
-def _find_moves(before: Topology, after: Topology) -> Iterator[tuple[End, End]]:
+def _find_moves(before: Topology, after: Topology, stacks: Collection[str]) -> Iterator[tuple[End, End]]:
     """Where each interface was and is that is no longer where it was, known by its MAC address.
 
-    One that an engine counts as an endpoint on both sides has not moved: engines give a MAC address again with its address.
+    One of its two namespaces has to be among ``stacks``, the places of those that both sides have. What an engine counts
+    as an endpoint on both sides has not moved: engines give a MAC address again with its address.
     """
     gone, come = _find_strays(before, after), _find_strays(after, before)
     for key in gone.keys() & come.keys():
         (old, *others), (new, *more) = gone[key], come[key]
-        is_known = _has_namespace(after, old) or _has_namespace(before, new)
+        is_known = any(f"{end.node}/{end.namespace}" in stacks for end in (old, new))
         if is_known and not others and not more and not (_has_endpoint(before, old) and _has_endpoint(after, new)):
             yield old, new
-
-
-def _has_namespace(topology: Topology, end: End) -> bool:
-    return any((node.name, namespace.name) == (end.node, end.namespace) for node, namespace in topology.stacks())
 
 
 def _has_endpoint(topology: Topology, end: End) -> bool:

@@ -30,10 +30,10 @@ def calc_selection(topology: Topology, node: str | None = None, focus: Collectio
     """
     picture = topology.canonical()
     if node is not None:
-        known = [each.name for each in picture.nodes]
+        if picture.node(node) is None:
+            known = _tell_known(each.name for each in picture.nodes)
+            raise NetkitError(f"there is no node {plain(node)} here: there is {known}")
         picture = replace(picture, nodes=tuple(each for each in picture.nodes if each.name == node))
-        if not picture.nodes:
-            raise NetkitError(f"there is no node {plain(node)} here: there is {_tell_known(known)}")
     if not focus:
         return picture
     telling = {name: told for each in topology.nodes for name, told in calc_container_names(each).items()}

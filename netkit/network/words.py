@@ -1,4 +1,4 @@
-"""Words for the objects of a network, and the lines they are told in: what its description, a packet's way and the figure say alike, said once."""
+"""Words for the objects of a network, and the lines they are told in: what description, a packet's way and figure say alike, said once."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ def tell_nature(interface: Interface, node: str) -> str:
     """What kind of device this is, and what it hangs on: "veth pair to eth0 of container web"."""
     if interface.kind == "veth":
         return f"veth pair to {tell_end(interface.peer, node)}" if interface.peer else "veth pair to outside of this picture"
-    words = plain(interface.kind)
-    if interface.vxlan:
-        words = f"VTEP, VNI {interface.vxlan.vni}, UDP port {interface.vxlan.port}"
+    words = f"VTEP, VNI {interface.vxlan.vni}, UDP port {interface.vxlan.port}" if interface.vxlan else plain(interface.kind)
     if interface.macvlan_mode:
         words += f" in mode {plain(interface.macvlan_mode)}"
     if interface.vlan is not None:
