@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from http.client import RemoteDisconnected
+from ipaddress import ip_network
 
 from netkit.errors import LabError
 from netkit.hosts.ask import ask_collector
@@ -84,7 +84,7 @@ def _look(lab: Lab, hosts: list[Host], silent: dict[str, str]) -> Topology:
     manager = next((engine for _, engine in answers if engine.get("role") == "manager"), {})
     members = {node.name: SwarmMember(role="worker") for node, engine in answers if engine.get("role") == "worker"} | build_members(manager)
     nodes = tuple(replace(node, swarm=members.get(node.name)) for node, _ in answers)
-    return Topology(nodes=nodes, services=build_services(manager), lan=Lan(subnet=ipaddress.ip_network(lab.facts["lan"])))
+    return Topology(nodes=nodes, services=build_services(manager), lan=Lan(subnet=ip_network(lab.facts["lan"])))
 
 
 def _read_host(host: Host, state: str, silent: str | None) -> tuple[Node, dict]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from netkit.network.describe_kernel import NamespaceDescriber, Scene
 from netkit.network.model import HOST, Container, End, Engine, Interface, Network, NetworkNamespace, Node, Service, Topology, find_captured
 from netkit.network.select import calc_selection, calc_show
-from netkit.network.words import Clause, Line, join, plain, tell_addresses, tell_condition, tell_end, tell_lines, tell_port, tell_rest
+from netkit.network.words import BUILTIN, Clause, Line, join, plain, tell_addresses, tell_end, tell_lines, tell_port, tell_rest, tell_state
 
 KINDS = {
     "load-balancer": "the load balancer of a network",
@@ -108,7 +108,7 @@ class NodeDescriber:
         yield Clause(f"DNS server {host.resolver}" if host and host.resolver else "", "hidden")
         if cable:
             yield Clause(f"{plain(cable.name)} {tell_addresses(cable)} on the {plain(self.scene.topology.lan.name)}", "derived")
-            yield Clause(tell_condition(cable), "derived")
+            yield Clause(tell_state(cable), "derived")
             yield from (Clause(each.words, f"{each.level} derived") for each in self.inside(host).extras(cable))
         elif node.address:
             yield Clause(str(node.address), "derived")
@@ -161,7 +161,7 @@ class NodeDescriber:
         host, place = self.node.namespace(HOST), self.node.name
         overlay = next((each for each in self.node.namespaces if self.find_overlay(each) is network), None)
         follows = f"{place}/{overlay.name}" if overlay else ""
-        if network.driver in ("host", "null"):  # the two that stand for "that of the node" and "no network at all"
+        if network.driver in BUILTIN:
             follows = f"{place}/{HOST}"
         elif host and network.bridge and host.interface(network.bridge):
             follows = f"{place}/{HOST}/{network.bridge}"
@@ -208,8 +208,7 @@ class NodeDescriber:
         else:
             yield Clause(f"mode {plain(mode)}")
             yield Clause("in no network" if container.state == "running" and mode != "none" else "", "derived")
-        drivers = [each.driver for each in self.node.networks if each.name in networks]
-        follows = "several" if len(networks) > 1 else drivers[0] if drivers else HOST
+        follows = "several" if len(networks) > 1 else next((each.driver for each in self.node.networks if each.name in networks), HOST)
         yield Clause("" if mode == follows else f"mode {plain(mode)}", "hidden")
 
     def ports(self, container: Container) -> Iterator[Line]:

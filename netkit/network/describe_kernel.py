@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from netkit.network.kernel_model import by_address, is_link_local
 from netkit.network.model import HOST, End, Firewall, ForwardingEntry, Interface, NetworkNamespace, Node, Route, Topology
-from netkit.network.words import Clause, Line, join, plain, tell_addresses, tell_condition, tell_end, tell_nature, tell_port, tell_rest
+from netkit.network.words import Clause, Line, join, plain, tell_addresses, tell_end, tell_nature, tell_port, tell_rest, tell_state
 
 # the operational state that goes without saying, by what is told of an interface (RFC 2863)
 USUAL = {"": "up", "down": "down", "no carrier": "down", "no port": "down"}
@@ -107,7 +107,7 @@ class NamespaceDescriber:
         clauses = (*map(Clause, ("" if is_random else nature, *self.tunnel(each))), address, *self.settings(each))
         told = [replace(clause, glue=", ") for clause in clauses]
         if far and not far.master:
-            seen = [tell_addresses(far) or "no address", "down there" if tell_condition(far) == "down" else ""]
+            seen = [tell_addresses(far) or "no address", "down there" if tell_state(far) == "down" else ""]
             told += [Clause(words, "derived") for words in seen]
             told += [replace(clause, level=f"{clause.level} derived") for clause in self.extras(far, each.peer)]
         return Line.of(nature if is_random else plain(each.name), *told, about=f"{self.place}/{each.name}")
@@ -137,7 +137,7 @@ class NamespaceDescriber:
 
     def condition(self, each: Interface, is_lonely: bool = False) -> list[Clause]:
         """What is wrong with an interface, or that nothing is, which goes without saying; ``is_lonely`` is a bridge without a port."""
-        lonely, words = "no port" if is_lonely else "", tell_condition(each)
+        lonely, words = "no port" if is_lonely else "", tell_state(each)
         words = "" if lonely and words != "down" else words  # that it has no carrier follows
         state = "" if each.state == USUAL.get(words or lonely, each.state) else f"state {plain(each.state)}"
         return [Clause(words), Clause(lonely), Clause("" if words or lonely else "up", "hidden"), Clause(state, "hidden")]
@@ -146,7 +146,7 @@ class NamespaceDescriber:
         """How its bridge treats a port."""
         if not each.port:
             return [Clause("no state of a port", "hidden")] if each.master else []
-        is_usual = each.port.state == ("disabled" if tell_condition(each) else "forwarding")
+        is_usual = each.port.state == ("disabled" if tell_state(each) else "forwarding")
         state = Clause("" if is_usual else plain(each.port.state), "hidden" if each.port.state in ("forwarding", "disabled") else "")
         return [state, *(Clause(word) for word in ("hairpin", "isolated") if getattr(each.port, word))]
 

@@ -126,8 +126,7 @@ class _Side(dict[tuple, tuple[Line, list[tuple]]]):
     """One topology's lines, each with the keys of those inside of it, by what it is known by: its place, or what it is in and its head."""
 
     def __init__(self, lines: tuple[Line, ...], moves: dict[str, str]) -> None:
-        self._moves = moves
-        self._seen: Counter[tuple] = Counter()
+        self._moves, self._seen = moves, Counter()
         self._add((), Line("", inner=lines))
 
     def _add(self, key: tuple, line: Line) -> None:

@@ -13,12 +13,12 @@ from netkit.network.words import join, plain
 SHOW = ("addresses", "macs", "routes", "neighbours", "fdb", "rules", "options", "all")
 
 
-def calc_show(show: Collection[str]) -> frozenset[str]:
-    """What to show as a set, "all" spelt out; raises NetkitError for a word that is none of SHOW."""
+def calc_show(show: Collection[str], known: Collection[str] = SHOW) -> frozenset[str]:
+    """What to show as a set, "all" spelt out; raises NetkitError for a word that is none of ``known``."""
     words = {show} if isinstance(show, str) else set(show)
-    if unknown := words - set(SHOW):
-        raise NetkitError(f"there is nothing called {join(sorted(plain(str(word)) for word in unknown))} to show: there is {join(SHOW)}")
-    return frozenset(SHOW if "all" in words else words)
+    if unknown := words - set(known):
+        raise NetkitError(f"there is nothing called {join(sorted(plain(str(word)) for word in unknown))} to show: there is {join(known)}")
+    return frozenset(known if "all" in words else words)
 
 
 def calc_selection(topology: Topology, node: str | None = None, focus: Collection[str] = ()) -> Topology:
@@ -29,11 +29,7 @@ def calc_selection(topology: Topology, node: str | None = None, focus: Collectio
     Raises NetkitError, saying what there is, for a name that is not in the topology.
     """
     picture = topology.canonical()
-    if node is not None:
-        if picture.node(node) is None:
-            known = _tell_known(each.name for each in picture.nodes)
-            raise NetkitError(f"there is no node {plain(node)} here: there is {known}")
-        picture = replace(picture, nodes=tuple(each for each in picture.nodes if each.name == node))
+    picture = replace(picture, nodes=find_nodes(picture, node))
     if not focus:
         return picture
     telling = {name: told for each in topology.nodes for name, told in calc_container_names(each).items()}
@@ -42,6 +38,14 @@ def calc_selection(topology: Topology, node: str | None = None, focus: Collectio
     nodes = tuple(found for each in picture.nodes if (found := _reduce_node(each, chosen, kept)))
     services = {container.service for each in nodes for container in each.containers}
     return replace(picture, nodes=nodes, services=tuple(each for each in picture.services if each.name in services))
+
+
+def find_nodes(topology: Topology, name: str | None = None) -> tuple[Node, ...]:
+    """The node of this name alone, or all nodes without one; raises NetkitError, saying what there is, for an unknown name."""
+    found = tuple(node for node in topology.nodes if name in (None, node.name))
+    if name is not None and not found:
+        raise NetkitError(f"there is no node {plain(name)} here: there is {_tell_known(each.name for each in topology.nodes)}")
+    return found
 
 
 def _tell_known(names: Iterable[str]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 from netkit.network.model import HOST, End, Interface, Ip, is_link_local
 
+# the engine's two networks that stand for "that of the node" and "no network at all"
+BUILTIN = ("host", "null")
 # fields of the model that a reader would call something else
 LABELS = dict(mac="MAC address", master="port of", stp="spanning tree", ipv6="IPv6", resolver="DNS server", trouble="what is wrong")
 ACRONYMS = ("mtu", "vxlan", "vni", "vlan")
@@ -39,7 +41,7 @@ def tell_addresses(interface: Interface) -> str:
     return join(address for address in interface.addresses if not is_link_local(address))
 
 
-def tell_condition(interface: Interface) -> str:
+def tell_state(interface: Interface) -> str:
     """What is wrong with an interface: "down", "no carrier" (the other end is down, or no port up); or nothing."""
     return CONDITIONS.get(interface.state, plain(interface.state)) if interface.up else "down"
 
