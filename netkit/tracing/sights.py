@@ -18,10 +18,7 @@ BEGINNING = 256  # bytes of a payload that tell it from others
 DNS, RESOLVER = 53, ip_address("127.0.0.11")
 QUERIES = {1: "A", 28: "AAAA", 12: "PTR", 15: "MX", 16: "TXT", 33: "SRV"}
 FAILURES = {3: "answer: no such name for", 2: "answer: failure for", 5: "answer: refused for"}
-ERRORS = {(4, 3): "unreachable", (4, 11): "ttl", (6, 1): "unreachable", (6, 2): "too-big", (6, 3): "ttl"}
-CODES = {(4, 3): {0: "net", 1: "host", 3: "port", 4: "too-big", **dict.fromkeys((9, 10, 13), "prohibited")}}
-CODES[6, 1] = {0: "net", 1: "prohibited", 3: "host", 4: "port"}
-WORDS = {"port": "port unreachable", "net": "network unreachable", "host": "host unreachable", "ttl": "time exceeded", "too-big": "too big"}
+TOO_BIG = ("fragmentation needed", "packet too big")  # the errors that say which MTU there is
 OWN = "netkit-trace"  # the table that marks packets for the packet filter's reports
 
 
@@ -104,7 +101,7 @@ def calc_sight(node: str, namespace: str, order: int, record: tuple, ahead: int 
         **place,
         direction=direction,
         addresses=told["addresses"],
-        ttl=network.ttl if isinstance(network, Ipv4) else network.hop_limit,
+        ttl=network.ttl,
         tunnel=Tunnel(source=outer.source, destination=outer.destination, vni=headers[inside - 1].vni) if inside else None,
         length=len(frame),
         frame=frame,
@@ -175,14 +172,10 @@ def _describe(network: Ip, transport: Header | None, body: bytes) -> dict:
         return {"what": _tell_dns(body[8:]) if is_dns else "UDP datagram"}
     if not isinstance(transport, Icmp):
         return {"what": "fragment" if network.fragment else f"protocol {network.protocol}"}
-    kind = (transport.version, transport.type)
-    if kind in ECHOES:
-        return {"what": ECHOES[kind]}
-    error = CODES.get(kind, {}).get(transport.code) or ERRORS.get(kind)
-    if not error:
-        return {"what": f"ICMP type {transport.type}"}
-    found = {"what": f"ICMP {WORDS.get(error, error)}", "error": error}
-    if error == "too-big":
+    if not transport.error:
+        return {"what": ECHOES.get((transport.version, transport.type), f"ICMP type {transport.type}")}
+    found = {"what": f"ICMP {transport.error}", "error": transport.error}
+    if transport.error in TOO_BIG:
         found["mtu"] = int.from_bytes(body[6:8] if transport.version == 4 else body[4:8], "big")
     if quoted := read_ip(body[8:]):
         about = _glimpse(quoted, body[8 + quoted.length :], 0)
@@ -225,15 +218,15 @@ def calc_sections(node: str, namespace: str, place: dict, ahead: int = 0) -> Ite
         # a chain's end is told as a rule without a handle
         counted = [each for each in reports if each["table"] != OWN and (each["handle"] or each["kind"] == "policy")]
         rules = tuple(_calc_rule(each, lines, met) for each in counted)
-        yield Section(**met, **told, what=_tell_reported(told["protocol"], told["weak"]), rules=rules)
+        yield Section(**met, **told, what=_tell_reported(told["protocol"], transport), rules=rules)
 
 
-def _tell_reported(protocol: str, weak: tuple) -> str:
+def _tell_reported(protocol: str, body: bytes) -> str:
     """A packet in words, as far as the report of it tells."""
     if protocol in ("icmp", "icmpv6"):
-        return "echo request" if weak[3][0] in (8, 128) else "ICMP packet"
+        return "echo request" if body[:1] in (b"\x08", b"\x80") else "ICMP packet"
     if protocol == "tcp":
-        return "TCP SYN" if weak[4] == 2 else "TCP packet"
+        return "TCP SYN" if body[13:14] == b"\x02" else "TCP packet"
     return "UDP datagram" if protocol == "udp" else "packet"
 
 

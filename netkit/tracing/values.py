@@ -99,8 +99,8 @@ class Packet:
 
     ``what`` says it in words ("echo request", "SYN", "DNS query app A"); ``protocol`` is icmp, icmpv6, tcp, udp or a
     number. ``reply`` is whether it goes against the flow's direction. ``addresses`` are those it began with.
-    ``dropped`` is the rule that ended it, ``last`` the rules it met after its last hop. ``error`` is set for an ICMP error:
-    unreachable, port, host, net, prohibited, too-big, ttl. ``mtu`` is that of a "too big", in bytes.
+    ``dropped`` is the rule that ended it, ``last`` the rules it met after its last hop. ``error`` is set for an ICMP error, to what
+    it is about ("port unreachable", "time exceeded"). ``mtu`` is the one it tells where the packet was too big, in bytes.
     """
 
     protocol: str

@@ -8,13 +8,14 @@ from netkit.tracing.values import Flow, Hop, Packet, Question, Rule, TraceData
 from netkit.tracing.words import Names, calc_main_flows, calc_rewrites, tell_end
 
 ERRORS = {
-    "port": "Nothing listens: {who} refused port {port} (ICMP port unreachable).",
-    "too-big": "Too big: {who} could not send it on, as the next link takes {mtu} bytes at most (ICMP fragmentation needed).",
-    "net": "No route: {who} has none to {target} (ICMP network unreachable).",
-    "host": "{who} reported so (ICMP host unreachable).",
-    "prohibited": "Rejected: {who} forbids it (ICMP prohibited).",
-    "ttl": "Its time to live ended at {who} (ICMP time exceeded).",
-    "unreachable": "{who} could not deliver it (ICMP unreachable).",
+    "port unreachable": "Nothing listens: {who} refused port {port}",
+    "fragmentation needed": "Too big: {who} could not send it on, as the next link takes {mtu} bytes at most",
+    "packet too big": "Too big: {who} could not send it on, as the next link takes {mtu} bytes at most",
+    "network unreachable": "No route: {who} has none to {target}",
+    "host unreachable": "{who} reported so",
+    "prohibited": "Rejected: {who} forbids it",
+    "time exceeded": "Its time to live ended at {who}",
+    "unreachable": "{who} could not deliver it",
 }
 
 
@@ -106,9 +107,10 @@ def _came_from_afar(hop: Hop, topology: Topology) -> bool:
 def _tell_error(packet: Packet, flow: Flow, trace: TraceData, names: Names) -> str:
     address, source = str(packet.addresses.source), _tell_source(packet, names)
     who = address if source == address else f"{source} ({address})"
-    asked = [_tell_question(each, names) for each in trace.questions if packet.error == "host"]
+    asked = [_tell_question(each, names) for each in trace.questions if packet.error == "host unreachable"]
     target, port = flow.addresses.destination, flow.addresses.destination_port
-    return " ".join([*asked, ERRORS[packet.error].format(who=who, target=target, port=port, mtu=packet.mtu)])
+    told = ERRORS[packet.error].format(who=who, target=target, port=port, mtu=packet.mtu)
+    return " ".join([*asked, f"{told} ({packet.what})."])
 
 
 def _tell_ending(flow: Flow, trace: TraceData, names: Names) -> str:
