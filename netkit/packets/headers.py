@@ -133,10 +133,7 @@ class Arp(Header):
 
 @value
 class Ip(Header):
-    """What both versions have: ``total`` is the datagram's length, ``fragment`` where in the whole of it this piece begins.
-
-    ``ttl`` is the time to live, which IPv6 calls hop limit.
-    """
+    """What both versions have: ``total`` is the datagram's length, ``fragment`` where this piece begins in it, ``ttl`` also the hop limit."""
 
     source: IPv4Address | IPv6Address
     destination: IPv4Address | IPv6Address
