@@ -133,7 +133,7 @@ class Arp(Header):
 
 @value
 class Ip(Header):
-    """What both versions have: ``total`` is the datagram's length, ``fragment`` where this piece begins in it, ``ttl`` also the hop limit."""
+    """What both versions have: ``total`` is the datagram's length, ``fragment`` where this piece begins, ``ttl`` also the hop limit."""
 
     source: IPv4Address | IPv6Address
     destination: IPv4Address | IPv6Address

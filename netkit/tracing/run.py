@@ -145,10 +145,11 @@ def trace(
 ) -> Trace:
     """Run a command, and follow what it sends through every network namespace of the lab.
 
-    ``command`` is a line for bash, or a sequence of words; it runs on the host ``node`` (that of the caller unless told). ``timeout`` is in
-    seconds without output, ``buffer`` the size of each capture's buffer in bytes, ``most`` how many frames are kept of each host (20,000 unless told). ``on_stdout`` and ``on_stderr`` get what the
-    command writes as it comes; the trace keeps it, too. Flows that began while the command ran are taken
-    for the command's own; gossip of a swarm, neighbour discovery and the like are not.
+    ``command`` is a line for bash, or a sequence of words; it runs on the host ``node`` (that of the caller unless told).
+    ``timeout`` is in seconds without output, ``buffer`` the size of each capture's buffer in bytes, ``most`` how many frames are
+    kept of each host (20,000 unless told). ``on_stdout`` and ``on_stderr`` get what the command writes as it comes; the trace
+    keeps it, too. Flows that began while the command ran are taken for the command's own; gossip of a swarm, neighbour
+    discovery and the like are not.
 
     Starts no host. One that goes away meanwhile, or comes up, costs what it saw, and the trace says so.
 

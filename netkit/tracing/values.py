@@ -41,9 +41,9 @@ class Tunnel:
 class Rule:
     """A rule of the packet filter that a packet met.
 
-    ``number`` is its place in its chain (1 is the first; 0 for the chain's policy, -1 for a rule that was gone when rules were listed), ``text`` the rule as
-    iptables-save(8) or nft(8) writes it. ``verdict`` is accept, drop, return, continue, "jump CHAIN" or "goto CHAIN".
-    ``inward`` and ``outward`` are the interfaces as the rule saw them ("" for none yet).
+    ``number`` is its place in its chain (1 is the first; 0 for the chain's policy, -1 for a rule that was gone when rules
+    were listed), ``text`` the rule as iptables-save(8) or nft(8) writes it. ``verdict`` is accept, drop,
+    return, continue, "jump CHAIN" or "goto CHAIN". ``inward`` and ``outward`` are the interfaces as the rule saw them ("" for none yet).
     """
 
     node: str
@@ -172,9 +172,10 @@ class Question:
 class TraceData:
     """What a command sent, and what became of it.
 
-    ``output`` is its exit status and what it wrote. ``flows`` are those the command caused, in the order in which they began. ``topology`` is the network they
-    crossed. ``lost`` is how many packets were not captured although they passed, ``truncated`` whether the capture ended
-    before the command did, ``late`` whether it began in a namespace only after that had interfaces. ``questions`` are unanswered ones for neighbours. ``notes`` say what else a reader has to know.
+    ``output`` is its exit status and what it wrote. ``flows`` are those the command caused, in the order in which they began.
+    ``topology`` is the network they crossed. ``lost`` is how many packets were not captured although they passed, ``truncated``
+    whether the capture ended before the command did, ``late`` whether it began in a namespace only after that had interfaces.
+    ``questions`` are unanswered ones for neighbours. ``notes`` say what else a reader has to know.
     ``missing`` names the hosts that went away, or came up, meanwhile: what they saw is not known.
     """
 
