@@ -147,7 +147,7 @@ def finish_others() -> None:
 
 def find_prefix(address: str, name: str) -> int:
     """How many bits of its address are the network's; raises Refusal if this machine has no such address."""
-    with contextlib.closing(Tables()) as tables:
+    with Tables() as tables:
         found = dict(text.split("/") for _, text in tables.read_addresses())
     if address not in found:
         others = ", ".join(each for each in found if not each.startswith(("127.", "::1", "fe80")))
