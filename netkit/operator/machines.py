@@ -148,17 +148,14 @@ class Place:
     def __init__(self, lab: str) -> None:
         self.path = f"{base_directory()}/{PREFIX}{lab}"
         os.mkdir(self.path, 0o700)
-        wait, self._hold = os.pipe2(os.O_CLOEXEC)
+        command = ["sh", "-c", KEEPER, "netkit-keeper", self.path]
         try:
-            command = ["sh", "-c", KEEPER, "netkit-keeper", self.path]
-            self._keeper = subprocess.Popen(command, stdin=wait, stdout=subprocess.DEVNULL, start_new_session=True, cwd="/")
+            self._keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, cwd="/")
         except BaseException:
             shutil.rmtree(self.path)
             raise
-        finally:
-            os.close(wait)
         # held by the opener alone: whoever can have it knows that the lab is over
-        self._lock = os.open(f"{self.path}/{LOCK}", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._lock = open(f"{self.path}/{LOCK}", "wb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def close(self) -> None:
@@ -168,10 +165,8 @@ class Place:
 
     def disown(self) -> None:
         """In a forked child: let go of it, which belongs to the parent alone."""
-        for fd in (self._hold, self._lock):
-            if fd >= 0:
-                os.close(fd)
-        self._hold = self._lock = -1
+        self._keeper.stdin.close()
+        self._lock.close()
 
 
 def find_places() -> list[str]:
