@@ -42,8 +42,8 @@ def main() -> None:
         with contextlib.closing(Collection()) as collection:
             collection.read()
             collection.fit()
-            sys.stdout.write(json.dumps(collection.to_json(), separators=(",", ":")) + "\n")
-        sys.stdout.flush()
+            print(json.dumps(collection.to_json(), separators=(",", ":")))
+        sys.stdout.flush()  # nothing is held any more
         del collection
         gc.collect()  # pyroute2's messages hold each other; nobody waits now
 
@@ -68,10 +68,6 @@ class Namespace:
             "forwarding": self.tables.read_forwarding() if has_forwarding else [],
         }
 
-    def has_address(self, index: int) -> bool:
-        """Whether one was given to this interface: link-local ones come by themselves."""
-        return any(index == each and not text.startswith("fe80:") for each, text in self.facts["addresses"])
-
 
 class Collection:
     """The namespaces of this machine: :meth:`read` them, then :meth:`fit` them together."""
@@ -79,7 +75,6 @@ class Collection:
     def __init__(self) -> None:
         self._open: dict[int, Namespace] = {}
         self._own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self._peers: dict[Place, Place] = {}
 
     def close(self) -> None:
         """Let go of all namespaces: one that is held cannot end."""
@@ -101,7 +96,7 @@ class Collection:
     def fit(self) -> None:
         """Find each veth end's other end, reading again what does not fit; drop what never does."""
         for _ in range(ATTEMPTS):
-            self._peers = self._find_peers()
+            self._match_ends()
             known = len(self._open)
             if self._find_doubtful_ends():
                 self.read()  # a namespace may have been made since
@@ -110,14 +105,14 @@ class Collection:
                 break
             for inode in doubtful:
                 self._open[inode].read_tables()
-        self._peers = self._find_peers()  # with what the last look has found
+        self._match_ends()  # with what the last look has found
         for pause in PAUSES:
             self._drop_dead_ends()
             if not self._find_doubtful_ends():
                 break
             time.sleep(pause)
             self.read()
-            self._peers = self._find_peers()
+            self._match_ends()
         self._drop_dead_ends()
         while misfits := self._find_misfits():  # each one dropped may leave another without its other end
             for (inode, index), _ in misfits:
@@ -141,26 +136,29 @@ class Collection:
         return [(namespace, link) for place, namespace, link in self._list_veths() if place not in self._peers]
 
     def _find_doubtful_ends(self) -> list[tuple[Namespace, dict]]:
-        """Loose ends that may be on their way in or out: a cable that carries an address is in use."""
-        return [(namespace, link) for namespace, link in self._find_loose_ends() if not namespace.has_address(link["index"])]
+        """Loose ends that may be on their way in or out: a cable with an address is in use, unless that came by itself (link-local)."""
+        return [
+            (namespace, link)
+            for namespace, link in self._find_loose_ends()
+            if not any(index == link["index"] and not text.startswith("fe80:") for index, text in namespace.facts["addresses"])
+        ]
 
     def _read_numbers(self, namespace: Namespace) -> dict[int, int]:
         """Inodes by the numbers under which a namespace knows the others."""
         numbers = namespace.tables.read_namespace_ids([other.file.fileno() for other in self._open.values()])
         return {numbers[place]: inode for place, inode in enumerate(self._open) if numbers[place] >= 0}
 
-    def _find_peers(self) -> dict[Place, Place]:
-        """Other ends, asked for where most veths are first: each answer tells both directions."""
-        peers: dict[Place, Place] = {}
+    def _match_ends(self) -> None:
+        """Find the other ends, asked for where most veths are first: each answer tells both directions."""
+        self._peers: dict[Place, Place] = {}
         for inode, namespace in sorted(self._open.items(), key=lambda item: -len(item[1].links)):
-            ends = [link for link in namespace.links.values() if link["kind"] == "veth" and (inode, link["index"]) not in peers]
+            ends = [link for link in namespace.links.values() if link["kind"] == "veth" and (inode, link["index"]) not in self._peers]
             numbers = self._read_numbers(namespace) if any(link["nsid"] is not None for link in ends) else {}
             for link in ends:
                 other = inode if link["nsid"] is None else numbers.get(link["nsid"])
                 if other is not None:
-                    peers[inode, link["index"]] = (other, link["link"])
-                    peers[other, link["link"]] = (inode, link["index"])
-        return peers
+                    self._peers[inode, link["index"]] = (other, link["link"])
+                    self._peers[other, link["link"]] = (inode, link["index"])
 
     def _find_misfits(self) -> list[tuple[Place, Place]]:
         """Pairs of which an end is missing, or does not name the other in return."""

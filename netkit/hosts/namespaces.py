@@ -66,11 +66,9 @@ def prepare_process(name: str) -> None:
 
 def read_file(path: str) -> str:
     """A short file of the kernel's, or "" if it has none, has it no more, or hides it."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
+    with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
+        return file.read().decode(errors="replace")
+    return ""
 
 
 def _read_mounted() -> list[tuple[int, str]]:

@@ -54,29 +54,25 @@ class Capture(socket.socket):
             found.append([address[0], address[2], sum(seconds * 10**9 + fraction for seconds, fraction in stamps), data])
         return found
 
-    def count_drops(self) -> int:
-        """How many frames have found no room in the buffer since the last question."""
-        return struct.unpack("=II", self.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
-
 
 class Place:
     """One namespace that is captured in."""
 
-    def __init__(self, found: Found, buffer: int) -> None:
+    def __init__(self, found: Found, buffer: int, is_new: bool) -> None:
         self.inode, self.file = found.inode, enter(found)
         self.tracer: Tracer | None = None
         self.trouble = ""
         self.frames: list[list] = []
         self.reports: list[dict] = []
-        self.is_late = False
         self.capture = Capture(buffer)
         try:
             self.tracer = Tracer(TABLE)
         except OSError as error:
             self.trouble = error.strerror or str(error)
         self.links = dict(socket.if_nameindex())
+        self.is_late = is_new and self._is_in_use()  # something may have passed already
 
-    def is_in_use(self) -> bool:
+    def _is_in_use(self) -> bool:
         """Whether an interface is up, but for the loopback (netdevice(7)); the thread is in the namespace."""
         flags = []
         for name in self.links.values():
@@ -92,7 +88,7 @@ class Place:
         return {
             "inode": self.inode,
             "links": self.links | dict(socket.if_nameindex()),
-            "drops": self.capture.count_drops(),
+            "drops": struct.unpack("=II", self.capture.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1],  # frames that found no room
             "unheard": self.tracer.lost if self.tracer else 0,
             "trouble": self.trouble,
             "late": self.is_late,
@@ -113,22 +109,20 @@ class Collector:
         self._epoll = select.epoll()
         self._actions: dict[int, Callable[[], None]] = {}  # by the descriptor that tells of something
         self._count = self._bytes = 0
-        self._truncated = False
         self._register(self._mounts, self._find, select.EPOLLPRI)
-        self._find(is_first=True)
+        self._find(is_new=False)
 
     def _register(self, fd: int, action: Callable[[], None], event: int = select.EPOLLIN) -> None:
         self._actions[fd] = action
         self._epoll.register(fd, event)
 
-    def _find(self, is_first: bool = False) -> None:
+    def _find(self, is_new: bool = True) -> None:
         """Begin in every namespace that there is by now."""
         for inode, found in find_namespaces().items():
             if inode in self._places:
                 continue
             with contextlib.suppress(OSError):  # it has vanished since it was found
-                place = self._places[inode] = Place(found, self._buffer)
-                place.is_late = not is_first and place.is_in_use()  # something may have passed already
+                place = self._places[inode] = Place(found, self._buffer, is_new)
                 self._register(place.capture.fileno(), lambda place=place: self._hear(place))
                 if place.tracer:
                     self._register(place.tracer.fileno(), lambda place=place: self._note(place))
@@ -160,14 +154,14 @@ class Collector:
         for place in self._places.values():
             self._release(place)
         places = [place.to_json() for place in self._places.values()]
-        return {"truncated": self._truncated, "places": places}
+        return {"truncated": self._count > self._most or self._bytes > MOST_BYTES, "places": places}
 
     def _hear(self, place: Place) -> None:
         frames = place.capture.read_frames()
-        place.frames += frames[: 0 if self._truncated else self._most - self._count]
+        if self._bytes <= MOST_BYTES:
+            place.frames += frames[: max(0, self._most - self._count)]
         self._count += len(frames)
         self._bytes += sum(len(frame[3]) for frame in frames)
-        self._truncated = self._truncated or self._count > self._most or self._bytes > MOST_BYTES
 
     def _note(self, place: Place) -> None:
         now = time.time_ns()
