@@ -108,15 +108,12 @@ class MachinesLab(Lab):
         return super().__getitem__(name)
 
 
-class OpenMachines(MachinesLab):
+class OpenMachines(MachinesLab, contextlib.AbstractContextManager):
     """A lab of real machines that this process opened: it closes with the ``with`` block, and with the process."""
 
     def __init__(self, place: Place, links: list[Link]) -> None:
         super().__init__(place.path)
         self._place, self._links = place, links
-
-    def __enter__(self) -> OpenMachines:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close_and_tell()

@@ -138,9 +138,8 @@ class Route:
         try:
             if fds is None:
                 return self._start_on_terminal(words, mark)
-            with open(os.devnull, "rb") as nothing:
-                stdin = nothing.fileno() if self.ssh and is_script(fds[0]) else fds[0]
-                return Process(self, popen(words, stdin, *fds[1:]), mark), None
+            stdin = subprocess.DEVNULL if self.ssh and is_script(fds[0]) else fds[0]
+            return Process(self, popen(words, stdin, *fds[1:]), mark), None
         except OSError as error:
             raise LabError(f"on {self.name}: {error}") from None
 
