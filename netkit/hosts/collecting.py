@@ -54,7 +54,7 @@ class Namespace:
     def __init__(self, found: Found) -> None:
         self.found, self.file, self.tables = found, enter(found), Tables()
         self.read_tables()
-        self.resolver, self.forwards = _has_resolver(), read_file("/proc/sys/net/ipv4/ip_forward").strip() == "1"
+        self.settings = {"resolver": _has_resolver(), "forwards": read_file("/proc/sys/net/ipv4/ip_forward").strip() == "1"}
         self.listing = Listing() if _may_have_rules(found) else None
 
     def read_tables(self) -> None:
@@ -121,7 +121,7 @@ class Collection:
     def _drop_dead_ends(self) -> None:
         """Let go of ends that are going down together with the namespace of their other end."""
         for namespace, link in self._find_loose_ends():
-            if link["nsid"] is None or not namespace.tables.is_alive(link["nsid"]):
+            if link["nsid"] in (None, -1) or not namespace.tables.is_alive(link["nsid"]):
                 del namespace.links[link["index"]]
 
     def _list_veths(self) -> Iterator[tuple[Place, Namespace, dict]]:
@@ -178,8 +178,7 @@ class Collection:
                     for index, link in namespace.links.items()
                 ],
                 "rules": namespace.listing.read() if namespace.listing else [],
-                "resolver": namespace.resolver,
-                "forwards": namespace.forwards,
+                **namespace.settings,
                 **namespace.facts,
             }
             for inode, namespace in self._open.items()

@@ -192,8 +192,7 @@ class Listing:
 
     def read(self) -> list[dict]:
         """What was listed: family, backend, and the lines without comments and counters."""
-        found = []
-        for family, backend, process in self._running:
-            lines = [line for line in process.communicate()[0].splitlines() if line[:1] in "*:-"]
-            found.append({"family": family, "backend": backend, "lines": lines})
-        return found
+        return [
+            {"family": family, "backend": backend, "lines": [line for line in process.communicate()[0].splitlines() if line[:1] in "*:-"]}
+            for family, backend, process in self._running
+        ]

@@ -84,8 +84,6 @@ class Tables(socket.socket):
 
     def is_alive(self, number: int) -> bool:
         """Whether the namespace this one knows by a number still exists: one being taken down does not."""
-        if number < 0:
-            return False
         self.send(_encode(rtnl.RTM_GETNSID, NLM_F_REQUEST, nsidmsg(), NETNSA_NSID=number))
         return all(message["header"]["type"] != NLMSG_ERROR for message in self._receive())
 
@@ -108,11 +106,10 @@ class Tables(socket.socket):
             rows: list[nlmsg] = []
             while not rows or rows[-1]["header"]["type"] not in (NLMSG_DONE, NLMSG_ERROR):
                 rows += self._receive()
-            is_whole = not any(row["header"]["flags"] & NLM_F_DUMP_INTR for row in rows)
             last = rows.pop()
             if last["header"]["type"] == NLMSG_ERROR:
                 raise OSError(-last["error"], os.strerror(-last["error"]))
-            if is_whole:
+            if not any(row["header"]["flags"] & NLM_F_DUMP_INTR for row in (*rows, last)):
                 break
         return rows
 

@@ -44,10 +44,9 @@ NUMBER = struct.Struct("=IHHIIBxxxHHiHHI")  # nlmsghdr, rtgenmsg, and the attrib
 
 
 def main() -> None:
-    """Watch until nobody listens any more. The last argument may be the engine's socket; "-" is for a machine without one."""
+    """Watch until nobody listens any more. The argument "-" is for a machine without an engine."""
     set_process_name("netkit-watch")
-    path = sys.argv[-1] if len(sys.argv) > 1 else ENGINE
-    watch(KernelEvents(), None if path == "-" else EngineEvents(path))
+    watch(KernelEvents(), None if "-" in sys.argv else EngineEvents())
 
 
 def watch(kernel: KernelEvents, engine: EngineEvents | None) -> None:
@@ -137,8 +136,8 @@ class EngineEvents:
     Wait for ``inotify``, ``output`` if it is no -1, and the time ``due``.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = os.path.realpath(path)
+    def __init__(self) -> None:
+        self._path = os.path.realpath(ENGINE)
         self._retries = iter(RETRIES)
         self._since = time.time()
         self.inotify = Inotify()
