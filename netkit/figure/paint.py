@@ -42,14 +42,12 @@ def _open(family: str, bold: bool) -> FT2Font:
 @functools.cache
 def find_others() -> tuple[str, ...]:
     """The installed families among those that have letters which DejaVu lacks, best first."""
-    known = {entry.name for entry in font_manager.fontManager.ttflist}
-    if not known & set(OTHERS):
+    if not set(OTHERS) & set(font_manager.get_font_names()):
         # matplotlib remembers the fonts of its first start: look for those installed since
         for path in font_manager.findSystemFonts():
             if any(part in path.lower() for part in FILES):
                 font_manager.fontManager.addfont(path)
-        known = {entry.name for entry in font_manager.fontManager.ttflist}
-    found = tuple(family for family in OTHERS if family in known)
+    found = tuple(family for family in OTHERS if family in set(font_manager.get_font_names()))
     for family in found:
         _complete(family)
     return found
@@ -99,12 +97,6 @@ def measure(text: str, size: float, bold: bool = False, mono: bool = False) -> f
     return _calc_width(text, bold, mono) * size
 
 
-def forget() -> None:
-    """Look anew for the fonts that this machine has."""
-    for function in (find_others, find_family, _calc_advance, _calc_width):
-        getattr(function, "cache_clear", lambda: None)()
-
-
 _warned: set[str] = set()
 
 
@@ -113,16 +105,11 @@ def calc_drawable(text: str, bold: bool = False, mono: bool = False) -> tuple[st
     own = MONO if mono else SANS
     if text.isascii():
         return text, [own]
-    families = {own: None}
-    drawn, missing = [], []
-    for character in text:
-        family = find_family(character, mono, bold)
-        families |= {family: None} if family else {}
-        drawn.append(character if family else MISSING)
-        missing += [] if family else [character]
-    if missing:
+    families = {character: find_family(character, mono, bold) for character in text}
+    if missing := [character for character, family in families.items() if not family]:
         _warn(missing)
-    return "".join(drawn), list(families)
+    drawn = "".join(character if families[character] else MISSING for character in text)
+    return drawn, list(dict.fromkeys([own, *filter(None, families.values())]))
 
 
 def _warn(missing: list[str]) -> None:
@@ -132,7 +119,7 @@ def _warn(missing: list[str]) -> None:
         return
     _warned.add(kind)
     remedy = "install fonts-noto-cjk or fonts-wqy-zenhei, then restart the kernel" if is_cjk else "no common font has them"
-    some = "".join(dict.fromkeys(missing))[:12]
+    some = "".join(missing[:12])
     warnings.warn(
         f"this figure has {kind} characters that no installed font has ({some}): they are drawn as {MISSING}; {remedy}", stacklevel=2
     )

@@ -147,13 +147,12 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A box: one network namespace with whatever lives in it. ``kind`` is container, namespace, stopped or more."""
+    """A box: one network namespace with whatever lives in it, and ``lines`` on it. ``kind`` is container, namespace, stopped or more."""
 
     kind: str
     about: str
     titles: tuple[Words, ...]
-    caption: str = ""
-    facts: tuple[Words, ...] = ()
+    lines: tuple[tuple[Words, Manner], ...] = ()
     ports: tuple[Port, ...] = ()
     highlight: str = ""
 
@@ -161,6 +160,11 @@ class Item:
     def nets(self) -> tuple[str, ...]:
         """The keys of the nets it is wired to."""
         return tuple(port.net for port in self.ports if port.net)
+
+    @property
+    def sides(self) -> tuple[list[Port], list[Port]]:
+        """Its ports on the lower edge, and those on the upper one."""
+        return [port for port in self.ports if not port.up], [port for port in self.ports if port.up]
 
     @property
     def order(self) -> tuple:
@@ -232,13 +236,9 @@ class Context:
 
     def lines(self, interface: Interface) -> tuple[str, ...]:
         """The lines below an interface's name: its addresses and its MAC address, as far as they are to be shown."""
-        lines = []
-        if "addresses" in self.show:
-            addresses = [str(address) for address in interface.addresses if not address.is_link_local]
-            lines += shorten(addresses, MANY, "more")
-        if "macs" in self.show and interface.mac:
-            lines.append(calc_clean(interface.mac))
-        return tuple(lines)
+        addresses = [str(address) for address in interface.addresses if "addresses" in self.show and not address.is_link_local]
+        macs = [calc_clean(interface.mac)] if "macs" in self.show and interface.mac else []
+        return (*shorten(addresses, MANY, "more"), *macs)
 
     def fact(self, place: str, interface: Interface, bigger: str = "") -> Words:
         """One line about an interface that is wired to nothing, such as a loopback."""
@@ -271,8 +271,6 @@ def tell_kind(interface: Interface) -> str:
 
 
 def _tell_route(route: Route) -> str:
-    words = [calc_clean(route.kind)] if route.kind != "unicast" else []
-    words.append(str(route.destination) if route.destination.prefixlen else "default")
-    if route.gateway or route.interface:
-        words.append(f"via {route.gateway}" if route.gateway else f"dev {calc_clean(route.interface)}")
-    return " ".join(words)
+    kind = "" if route.kind == "unicast" else calc_clean(route.kind)
+    means = f"via {route.gateway}" if route.gateway else f"dev {calc_clean(route.interface)}" if route.interface else ""
+    return " ".join(filter(None, (kind, str(route.destination) if route.destination.prefixlen else "default", means)))
