@@ -90,8 +90,8 @@ def calc_lanes(needs: Sequence[Need], left: float, right: float) -> tuple[Arm, .
 
 def _calc_cost(arms: Sequence[Arm]) -> tuple:
     crossed = sum(len(_cross(arm, arms).crossings) for arm in arms)
-    lanes = max((arm.lane for arm in arms), default=0)
-    return (60 * lanes + 40 * crossed + max((arm.x1 for arm in arms), default=0), tuple((arm.lane, arm.need.key) for arm in arms))
+    lanes, end = max((arm.lane for arm in arms), default=0), max((arm.x1 for arm in arms), default=0)
+    return (60 * lanes + 40 * crossed + end, tuple((arm.lane, arm.need.key) for arm in arms))
 
 
 def _cross(arm: Arm, arms: Iterable[Arm]) -> Arm:

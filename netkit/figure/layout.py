@@ -31,6 +31,7 @@ DROP = 20.0  # from a border to the LAN
 TALL = 21.0  # the LAN
 TUNNEL = 21.0  # from one tunnel to the next
 CABLE = 0.62  # where on a label its cable leaves
+Point = tuple[float, float]
 ASTRIDE = 12.0, 6.0  # between a text and the lines that pass on its left and on its right
 
 
@@ -96,9 +97,8 @@ def _merge_node(old: Node, new: Node, gone: set[str]) -> Node:
 
     namespaces = []
     for each in new.namespaces:
-        former = old.namespace(each.name)
-        interfaces = merge(former.interfaces, each.interfaces, f"{each.name}/") if former else each.interfaces
-        namespaces.append(replace(each, interfaces=interfaces))
+        former = old.namespace(each.name) or each
+        namespaces.append(replace(each, interfaces=merge(former.interfaces, each.interfaces, f"{each.name}/")))
     return replace(
         new,
         namespaces=merge(old.namespaces, tuple(namespaces), ""),
@@ -217,10 +217,6 @@ def _paint_legend(sheet: Sheet) -> float:
     return x
 
 
-Way = tuple[Net, list[tuple[float, float]]]
-"""A tunnel: the net at its first end, and where it leaves each node."""
-
-
 def _paint_lan(
     sheet: Sheet, figures: Sequence[NodeFigure], links: Sequence[Piece], lan: Lan | None, y: float, width: float, full: bool
 ) -> float:
@@ -236,16 +232,19 @@ def _paint_lan(
     at, _ = find_gap([EDGE, *passing, width - EDGE], sheet.calc_width(text, NET) + 12, *ASTRIDE)
     sheet.text(at, y + (TALL - NET.height) / 2, Words(text, "lan"), NET, role="lan", network=name)
     lowest = y + TALL
-    for number, way in enumerate(ways):
+    for number, (net, ends) in enumerate(ways):
         at = y + TALL + TUNNEL * (number + 0.75)
-        _paint_tunnel(sheet, way, at, passing)
+        _paint_tunnel(sheet, net, ends, at, passing)
         lowest = at + ASIDE.height / 2
     return lowest + EDGE
 
 
-def _find_ways(figures: Sequence[NodeFigure]) -> list[Way]:
-    """The tunnels between at least two nodes, the uppermost band's last, so that they cross little."""
-    found: dict[tuple[int, int], Way] = {}
+def _find_ways(figures: Sequence[NodeFigure]) -> list[tuple[Net, list[Point]]]:
+    """The tunnels between at least two nodes, the uppermost band's last, so that they cross little.
+
+    Of each, the net at its first end, and where it leaves each node.
+    """
+    found: dict[tuple[int, int], tuple[Net, list[Point]]] = {}
     for figure in figures:
         for key, net in figure.plan.nets.items():
             if net.tunnel:
@@ -253,8 +252,7 @@ def _find_ways(figures: Sequence[NodeFigure]) -> list[Way]:
     return sorted((way for way in found.values() if len(way[1]) > 1), key=lambda way: (-way[1][0][0], way[0].tunnel))
 
 
-def _paint_tunnel(sheet: Sheet, way: Way, y: float, passing: Sequence[float]) -> None:
-    net, ends = way
+def _paint_tunnel(sheet: Sheet, net: Net, ends: list[Point], y: float, passing: Sequence[float]) -> None:
     for x, begin in ends:
         sheet.line(Layer.WIRE, [(x, begin), (x, y)], "tunnel", **net.bar.look)
     (first, _), (second, _), (last, _) = ends[0], ends[1], ends[-1]

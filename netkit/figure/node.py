@@ -10,7 +10,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from netkit.figure.arrange import CLEAR, Arm, Need, calc_lanes, calc_order, find_gap
 from netkit.figure.picture import ADDRESS, CAPTION, FAR, NAME, NODE, PORT, Layer, Sheet, Words
@@ -119,12 +119,11 @@ class NodeFigure:
 
     def _calc_band_ends(self) -> list[float]:
         """How far each band has to reach so that its label has room beside the wires to higher bands."""
-        ends = [0.0]
+        ends = []
         for net in self.plan.overlays:
-            edges = [self.tracks.get(net.key, PAD) - 5 - HOP, *self._calc_passing(net.key)]
-            width = self.sizes[net.key][0] + 2 * HOP
-            if not any(end - begin >= width for begin, end in pairwise(edges)):
-                ends.append(edges[-1] + width - HOP)
+            edges = [self.tracks.get(net.key, PAD) - 5 - HOP, *self._calc_passing(net.key), float("inf")]
+            width = self.sizes[net.key][0]
+            ends.append(find_gap(edges, width, HOP, HOP)[0] + width)
         return ends
 
     def _calc_passing(self, key: str) -> list[float]:

@@ -31,9 +31,9 @@ class Label:
     pad: float = 4.0
 
     @classmethod
-    def of(cls, role: str, words: Words, manner: Manner, *more: tuple[Words, Manner], **options) -> Label:
-        """One line of words, the first of which are about the same as the whole."""
-        return cls(role=role, lines=(((words, manner), *more),), about=words.about, highlight=words.highlight, **options)
+    def of(cls, role: str, words: Words, manner: Manner, **options) -> Label:
+        """One line of words, which are about the same as the whole."""
+        return cls(role=role, lines=(((words, manner),),), about=words.about, highlight=words.highlight, **options)
 
     @property
     def look(self) -> dict[str, str]:
@@ -56,10 +56,9 @@ def calc_size(sheet: Sheet, label: Label) -> tuple[float, float]:
     """The width and height of a label."""
     if not label.lines:
         return 0.0, 3.0
-    width = max(sum(sheet.calc_width(words.text, manner) + SPACE for words, manner in line) for line in label.lines) - SPACE
+    width = max(sum(sheet.calc_width(words.text, manner) + SPACE for words, manner in line) for line in label.lines)
+    width += SYMBOL if label.mark else -SPACE
     tall = sum(line[0][1].height for line in label.lines) + 2 * label.pad
-    if label.mark:
-        width += SYMBOL + SPACE
     if label.chip:
         wide, high = calc_size(sheet, label.chip)
         width, tall = width + wide + SPACE, max(tall, high + 6)

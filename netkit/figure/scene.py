@@ -30,9 +30,9 @@ def calc_plan(node: Node, context: Context) -> NodePlan:
         *(_make_stopped(node, each, context) for each in node.containers if not each.sandbox or each.sandbox.namespace not in known),
     ]
     guests = [_make_guest(node, each, context) for each in tenants.get(HOST, ())]
-    extras = [Label.of("extra", words, DETAIL) for words in _tell_extras(node, nets, context)]
-    own = Label.of("", Words(OWN + (", shared by" if guests else "")), CAPTION)
     host = node.namespace(HOST)
+    extras = [Label.of("extra", words, DETAIL) for words in _tell_extras(node, host, nets, context)]
+    own = Label.of("", Words(OWN + (", shared by" if guests else "")), CAPTION)
     return NodePlan(
         name=calc_clean(node.name),
         about=node.name,
@@ -45,15 +45,13 @@ def calc_plan(node: Node, context: Context) -> NodePlan:
         inside=(own, *guests, *extras) if nets or guests or extras or items else (),
         notes=tuple(_calc_notes(node, host, context)) if host else (),
         uplinks=tuple(_calc_uplinks(node, host, context)),
-        tags=tuple(_calc_tags(node, context)),
+        tags=tuple(_calc_tags(node, host, context)),
         highlight=context.mark(node.name),
     )
 
 
 def _calc_caption(node: Node) -> str:
-    parts = []
-    if node.engine and node.state == "up" and node.engine.version:
-        parts.append(f"Docker {calc_clean(node.engine.version)}")
+    parts = [f"Docker {calc_clean(node.engine.version)}"] if node.engine and node.state == "up" and node.engine.version else []
     if node.swarm:
         parts.append(node.swarm.role)
         parts += [word for word, usual in ((node.swarm.state, "ready"), (node.swarm.availability, "active")) if word != usual]
@@ -153,9 +151,8 @@ def _calc_uplinks(node: Node, host: NetworkNamespace | None, context: Context) -
         yield Label.of("uplink", Words(str(node.address), node.name), PORT)
 
 
-def _tell_extras(node: Node, nets: dict[str, Net], context: Context) -> Iterator[Words]:
+def _tell_extras(node: Node, host: NetworkNamespace | None, nets: dict[str, Net], context: Context) -> Iterator[Words]:
     """The interfaces of a node's own namespace that no wire, bar or cable shows."""
-    host = node.namespace(HOST)
     for interface in host.interfaces if host else ():
         told = interface.kind in ("bridge", "loopback") or is_uplink(interface) or interface.master or f"chip {interface.name}" in nets
         inner = interface.peer and interface.peer.namespace != HOST and node.namespace(interface.peer.namespace)
@@ -163,9 +160,8 @@ def _tell_extras(node: Node, nets: dict[str, Net], context: Context) -> Iterator
             yield context.fact(f"{node.name}/{HOST}", interface)
 
 
-def _calc_tags(node: Node, context: Context) -> list[Label]:
+def _calc_tags(node: Node, host: NetworkNamespace | None, context: Context) -> list[Label]:
     """NAT and published ports, each at most once; the last one tells how many there is no room for."""
-    host = node.namespace(HOST)
     firewall = host.firewall if host and host.firewall else Firewall()
     about = f"{node.name}/{HOST}"
     bridges = {net.bridge: net.name for net in node.networks if net.bridge}

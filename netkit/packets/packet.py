@@ -59,8 +59,7 @@ class Packet:
 
     def draw(self) -> Figure:
         """The headers side by side, those of a frame within the frame in a row of their own."""
-        from netkit.figure.draw import paint
-        from netkit.figure.paint import measure
+        from netkit.figure.paint import measure, paint
 
         return paint(calc_layout(self.headers, measure))
 

@@ -83,8 +83,7 @@ CROSS = 24.0
 
 def draw(trace: TraceData, *, width: float | None = None, **options) -> Figure:
     """The figure; ``width`` in inches, other ``options`` as for :func:`netkit.figure.layout.calc_layout`."""
-    from netkit.figure.draw import paint
-    from netkit.figure.paint import measure
+    from netkit.figure.paint import measure, paint
 
     return paint(calc_picture(trace, measure=measure, **options), width=width)
 
