@@ -54,9 +54,7 @@ class First:
         """Fork a host's first process; returns its name, pid, and the pipe that waits for its cable."""
         self._states[name] = {"state": "starting"}
         host_spec = self._spec["hosts"][name]
-        status_read, status_write = os.pipe2(os.O_CLOEXEC)
-        cable_read, cable_write = os.pipe2(os.O_CLOEXEC)
-        pid_read, pid_write = os.pipe2(os.O_CLOEXEC)
+        (status_read, status_write), (cable_read, cable_write), (pid_read, pid_write) = (os.pipe2(os.O_CLOEXEC) for _ in range(3))
         outer = self._loop.fork()
         if outer == 0:
             self._leave_to(name, host_spec, status_write, cable_read, pid_write)
