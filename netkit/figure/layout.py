@@ -12,10 +12,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 from netkit.figure.arrange import find_gap
+from netkit.figure.contents import calc_plan
 from netkit.figure.node import CHIP, LANE, PAD, WIRE, NodeFigure
 from netkit.figure.picture import ASIDE, CAPTION, NET, NOTHING, Layer, Measure, Picture, Sheet, Words, calc_clean
 from netkit.figure.plan import Context, Item, Net, NodePlan, Piece, Port, calc_size
-from netkit.figure.scene import calc_plan
 from netkit.figure.style import calc_styles
 from netkit.network.model import Lan, Node, Topology
 from netkit.network.select import SHOW as TOLD

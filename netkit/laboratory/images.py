@@ -6,7 +6,7 @@ layer, written in the format of ``docker save`` (moby ``image/spec/v1.2.md``).
 
 They are loaded once, into a *seed*: a small lab is opened, they are loaded into its engine, the engine is stopped, and what it
 stored is kept, for each user, engine and state of the programs the images are made of;
-:func:`netkit.laboratory.inside.engine.lay_seed` lays it under a node's engine. So they cost a lab nothing.
+:func:`netkit.laboratory.inside.dockerd.lay_seed` lays it under a node's engine. So they cost a lab nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 from netkit.errors import EngineError, LabError
 from netkit.laboratory.engine import SYSTEM_PATH, Engine
-from netkit.laboratory.inside.engine import copy_tree
+from netkit.laboratory.inside.dockerd import copy_tree
 from netkit.laboratory.spec import ENGINE_SERVICE
 from netkit.places import cache_dir
 
