@@ -150,10 +150,10 @@ def test_no_setting_turns_a_refusal_into_a_kernel(machine, tmp_path):
 def test_too_few_open_files_are_one_sentence(machine, tmp_path):
     """A kernel that may open hardly any files says so, with the remedy, and ends."""
     path, _ = write_connection_file(str(tmp_path / "connection.json"), key=b"key")
-    limited = ["bash", "-c", 'ulimit -n 48; exec "$@"', "bash", *KERNEL, "-f", path]
+    limited = ["bash", "-c", 'ulimit -n 40; exec "$@"', "bash", *KERNEL, "-f", path]
     done = subprocess.run(limited, capture_output=True, text=True, timeout=patiently())
     assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
-    assert f"a kernel needs {FILES_NEEDED} open files, and may have 48 here: raise the limit" in done.stderr
+    assert f"a kernel needs {FILES_NEEDED} open files, and may have 40 here: raise the limit" in done.stderr
 
 
 def test_a_low_limit_of_open_files_is_raised_where_that_is_allowed():
