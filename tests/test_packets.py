@@ -12,7 +12,7 @@ import pytest
 from netkit.errors import NetkitError
 from netkit.figure.paint import measure
 from netkit.laboratory.lab import open_lab
-from netkit.packets.headers import Arp, Cooked, Data, Ethernet, Icmp, Ipv4, Ipv6, Tcp, Udp, Vxlan
+from netkit.packets.headers import Arp, Cooked, Data, Ethernet, Icmp, Icmpv6, Ipv4, Ipv6, Tcp, Udp, Vxlan
 from netkit.packets.packet import Packet, calc_layout, decode, read_packet, read_packets
 from tests.swarms import form_swarm
 
@@ -44,7 +44,7 @@ SAMPLES = {
     "unknown": (_frame(b"abc", 0x1234), [Ethernet, Data]),
     "ipv6": (
         _frame(struct.pack("!IHBB", 6 << 28, 16, 0, 9) + IPv6Address("fd00::1").packed * 2 + b"\x3a\0" + bytes(6) + b"\x80\0" + bytes(6), 0x86DD),
-        [Ethernet, Ipv6, Icmp],
+        [Ethernet, Ipv6, Icmpv6],
     ),
 }  # fmt: skip
 

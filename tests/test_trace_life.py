@@ -14,10 +14,10 @@ from netkit.errors import LabError
 from netkit.figure.paint import measure
 from netkit.hosts.recording import Newcomers
 from netkit.laboratory.lab import open_lab
+from netkit.laboratory.remote import Result
 from netkit.network.capture import Topology
 from netkit.tracing.assemble import build_trace
 from netkit.tracing.run import Recorder, trace
-from netkit.tracing.values import Output
 from netkit.tracing.view import calc_picture
 from tests.conftest import NETKIT
 from tests.patience import at_most, patiently
@@ -152,11 +152,9 @@ def test_a_host_that_comes_up_meanwhile_was_not_seen(pair):
 def test_nothing_is_claimed_of_a_host_whose_sights_are_missing(name, gone):
     """Without what one host saw, a frozen capture says where packets were last seen, not that they arrived."""
     data = read(name)
-    output, topology = Output(status=0, stdout="", stderr=""), Topology.from_json(data["topology"])
+    output, topology = Result(data["node"], data["command"], 0, "", ""), Topology.from_json(data["topology"])
     answers = {host: answer for host, answer in data["answers"].items() if host != gone}
-    found = build_trace(
-        data["command"], data["node"], output, answers, topology, data["begin"], data["end"], (), {gone: f"{gone} has gone"}
-    )
+    found = build_trace(output, answers, topology, data["begin"], data["end"], (), {gone: f"{gone} has gone"})
     assert f"was last seen at eth0 of {'outside' if gone == 'node1' else 'node1'}, and the answer came back." in found.verdict
     assert "arrive" not in found.verdict and found.verdict.endswith(f" {gone} has gone.")
 

@@ -18,11 +18,11 @@ import pytest
 from netkit.errors import NetkitError
 from netkit.figure.layout import calc_layout
 from netkit.figure.paint import measure
+from netkit.laboratory.remote import Result
 from netkit.network.capture import Topology
 from netkit.tracing.assemble import build_trace
 from netkit.tracing.steps import calc_steps
-from netkit.tracing.values import Output
-from netkit.tracing.view import Trace, calc_picture, to_pcapng, write_pcapng
+from netkit.tracing.view import Trace, calc_picture, to_pcapng
 
 pytestmark = pytest.mark.once
 
@@ -41,9 +41,9 @@ def read(name: str) -> dict:
 
 def build(data: dict) -> Trace:
     """The trace of a capture."""
-    output = Output(status=data["status"], stdout=data["stdout"], stderr=data["stderr"])
+    output = Result(data["node"], data["command"], data["status"], data["stdout"], data["stderr"])
     topology = Topology.from_json(data["topology"])
-    return build_trace(data["command"], data["node"], output, data["answers"], topology, data["begin"], data["end"])
+    return build_trace(output, data["answers"], topology, data["begin"], data["end"])
 
 
 def load(name: str, drops: int = 0) -> Trace:
@@ -199,7 +199,7 @@ def test_tcpdump_reads_the_pcapng(tmp_path):
     lines = subprocess.run(["tcpdump", "-nr", tmp_path / "out.pcapng"], capture_output=True, text=True, check=True).stdout.splitlines()
     assert len(lines) == sum(len(packet.hops) for packet in trace.packets)
     with pytest.raises(NetkitError, match="cannot be written"):
-        write_pcapng(trace, "/nowhere/at/all")
+        trace.pcapng("/nowhere/at/all")
 
 
 def test_a_notebook_gets_figure_and_text():

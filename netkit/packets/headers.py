@@ -14,10 +14,13 @@ PARTS = {4: IPv4Address, 6: lambda mac: mac.hex(":"), 16: IPv6Address}  # by the
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 DIRECTIONS = ("to us", "broadcast", "multicast", "to another", "from us")
 ECHOES = {(4, 0): "echo reply", (4, 8): "echo request", (6, 128): "echo request", (6, 129): "echo reply"}
-MESSAGES = ECHOES | {(4, 11): "time exceeded", (6, 1): "destination unreachable", (6, 2): "packet too big"}
-MESSAGES |= {(6, 133): "router solicitation", (6, 134): "router advertisement"}
+MESSAGES = ECHOES | {(6, 133): "router solicitation", (6, 134): "router advertisement"}
 MESSAGES |= {(6, 135): "neighbour solicitation", (6, 136): "neighbour advertisement"}
-UNREACHABLE = {0: "network unreachable", 1: "host unreachable", 3: "port unreachable", 4: "fragmentation needed", 13: "prohibited"}
+# by version and type, and by version, type and code
+ERRORS = {(4, 3): "unreachable", (4, 11): "time exceeded", (6, 1): "unreachable", (6, 2): "packet too big", (6, 3): "time exceeded"}
+ERRORS |= {(4, 3, 0): "network unreachable", (4, 3, 1): "host unreachable", (4, 3, 3): "port unreachable"}
+ERRORS |= {(4, 3, 4): "fragmentation needed", **dict.fromkeys(((4, 3, 9), (4, 3, 10), (4, 3, 13), (6, 1, 1)), "prohibited")}
+ERRORS |= {(6, 1, 0): "network unreachable", (6, 1, 3): "host unreachable", (6, 1, 4): "port unreachable"}
 
 value = dataclass(frozen=True, slots=True, kw_only=True)
 
@@ -26,33 +29,28 @@ value = dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """A header's place in the packet.
 
-    Of each kind, ``name`` is what it is called, ``layout`` what it has at least, ``wire`` what its parts are, in that order.
+    Of each kind, ``name`` is what it is called, ``layout`` what it has at least, ``wire`` what its parts are, in that order,
+    ``carries`` what is behind it: in words, and the kind of header where that is known.
     """
 
     offset: int
     length: int
-    name, layout, wire = "", Struct(""), ()
+    name, layout, wire, carries = "", Struct(""), (), ("", None)
 
     @classmethod
-    def read(cls, data: bytes, at: int = 0, before: Header | None = None) -> Header | None:
-        """The header there, in what is carried by the one ``before``; None if there is none, or not all of it."""
+    def read(cls, data: bytes, at: int = 0) -> Header | None:
+        """The header there; None if there is none, or not all of it."""
         if len(data) < at + cls.layout.size:
             return None
-        parts = {"offset": at, "length": cls.layout.size}
-        for name, part in zip(cls.wire, cls.layout.unpack_from(data, at), strict=True):
-            parts[name] = part if isinstance(part, int) else PARTS[len(part)](part)
-        header = cls.complete(parts, data, before)
+        found = zip(cls.wire, cls.layout.unpack_from(data, at), strict=True)
+        parts = {name: part if isinstance(part, int) else PARTS[len(part)](part) for name, part in found}
+        header = cls.complete(parts | {"offset": at, "length": cls.layout.size}, data)
         return header if header and at + header.length <= len(data) else None
 
     @classmethod
-    def complete(cls, parts: dict, data: bytes, before: Header | None) -> Header | None:
+    def complete(cls, parts: dict, data: bytes) -> Header | None:
         """From what is always there to the whole header."""
         return cls(**parts)
-
-    @property
-    def carries(self) -> tuple[str, type[Header] | None]:
-        """What is behind it: in words, and the kind of header where that is known."""
-        return "", None
 
     def calc_end(self, end: int) -> int:
         """Where what it carries ends, in a packet that ends at ``end``: the rest pads the frame."""
@@ -74,7 +72,7 @@ class Ethernet(Header):
     name, layout, wire = "Ethernet", Struct("!6s6sH"), ("destination", "source", "type")
 
     @classmethod
-    def complete(cls, parts, data, before):
+    def complete(cls, parts, data):
         if parts["type"] == VLAN and len(data) >= parts["offset"] + 18:
             tag, parts["type"] = unpack_from("!HH", data, parts["offset"] + 14)
             parts |= {"vlan": tag & 0xFFF, "length": 18}
@@ -85,8 +83,7 @@ class Ethernet(Header):
         return NETWORK.get(self.type, (f"{self.type:#06x}", None))
 
     def tell(self):
-        tag = (f"VLAN {self.vlan}",) if self.vlan is not None else ()
-        return (f"from {self.source}", f"to {self.destination}", *tag)
+        return (f"from {self.source}", f"to {self.destination}", *([] if self.vlan is None else [f"VLAN {self.vlan}"]))
 
 
 @value
@@ -101,7 +98,7 @@ class Cooked(Header):
     carries = Ethernet.carries
 
     @classmethod
-    def complete(cls, parts, data, before):
+    def complete(cls, parts, data):
         number, size = parts["direction"], parts.pop("size")
         direction = DIRECTIONS[number] if number < len(DIRECTIONS) else f"type {number}"
         return cls(**parts | {"direction": direction, "source": parts["source"][: max(0, size * 3 - 1)]})
@@ -122,7 +119,7 @@ class Arp(Header):
     name, layout, wire = "ARP", Struct("!6sH6s4s6s4s"), ("kinds", "operation", "source_mac", "source", "target_mac", "target")
 
     @classmethod
-    def complete(cls, parts, data, before):
+    def complete(cls, parts, data):
         return cls(**parts) if parts.pop("kinds") == "00:01:08:00:06:04" else None
 
     def calc_end(self, end):
@@ -136,13 +133,17 @@ class Arp(Header):
 
 @value
 class Ip(Header):
-    """What both versions have: ``total`` is the datagram's length, ``fragment`` where in the whole of it this piece begins."""
+    """What both versions have: ``total`` is the datagram's length, ``fragment`` where this piece begins, ``ttl`` also the hop limit."""
 
     source: IPv4Address | IPv6Address
     destination: IPv4Address | IPv6Address
     protocol: int
+    ttl: int
     total: int
     fragment: int = 0
+    more_fragments: bool = False
+    dont_fragment: bool = False
+    lifetime = "TTL"
 
     @property
     def carries(self):
@@ -153,54 +154,45 @@ class Ip(Header):
         # a short frame is padded; a large one whose length is left to the network card says 0
         return self.offset + self.total if self.length <= self.total <= end - self.offset else end
 
-    def tell_around(self, *facts: str, more: bool = False) -> tuple[str, ...]:
-        """What both say, around these facts; ``more`` is whether this is a piece, and another one follows."""
-        piece = [f"fragment from byte {self.fragment}" + ", more follow" * more] if self.fragment or more else []
-        return (f"from {self.source}", f"to {self.destination}", *facts, *piece)
+    def tell(self):
+        piece = f"fragment from byte {self.fragment}" + ", more follow" * self.more_fragments
+        rest = ["do not fragment"] * self.dont_fragment + [piece] * bool(self.fragment or self.more_fragments)
+        return (f"from {self.source}", f"to {self.destination}", f"{self.lifetime} {self.ttl}", *rest)
 
 
 @value
 class Ipv4(Ip):
     """RFC 791."""
 
-    ttl: int
     identification: int
-    dont_fragment: bool = False
-    more_fragments: bool = False
     name, layout = "IPv4", Struct("!BxHHHBBxx4s4s")
     wire = ("first", "total", "identification", "bits", "ttl", "protocol", "source", "destination")
 
     @classmethod
-    def complete(cls, parts, data, before):
+    def complete(cls, parts, data):
         first, bits = parts.pop("first"), parts.pop("bits")
         parts |= {"length": (first & 15) * 4, "fragment": (bits & 0x1FFF) * 8}
         parts |= {"dont_fragment": bool(bits & 0x4000), "more_fragments": bool(bits & 0x2000)}
         return cls(**parts) if first >> 4 == 4 and parts["length"] >= 20 else None
-
-    def tell(self):
-        return self.tell_around(f"TTL {self.ttl}", *["do not fragment"] * self.dont_fragment, more=self.more_fragments)
 
 
 @value
 class Ipv6(Ip):
     """RFC 8200, extension headers included in its length."""
 
-    hop_limit: int
-    name, layout, wire = "IPv6", Struct("!IHBB16s16s"), ("first", "total", "protocol", "hop_limit", "source", "destination")
+    name, lifetime = "IPv6", "hop limit"
+    layout, wire = Struct("!IHBB16s16s"), ("first", "total", "protocol", "ttl", "source", "destination")
 
     @classmethod
-    def complete(cls, parts, data, before):
+    def complete(cls, parts, data):
         parts["total"] += 40
         while parts["protocol"] in EXTENSIONS and len(data) >= parts["offset"] + parts["length"] + 8:
             is_piece = parts["protocol"] == FRAGMENT
             parts["protocol"], more, bits = unpack_from("!BBH", data, parts["offset"] + parts["length"])
             parts["length"] += 8 if is_piece else 8 * (more + 1)
             if is_piece:
-                parts["fragment"] = bits & 0xFFF8
+                parts |= {"fragment": bits & 0xFFF8, "more_fragments": bool(bits & 1)}
         return cls(**parts) if parts.pop("first") >> 28 == 6 else None
-
-    def tell(self):
-        return self.tell_around(f"hop limit {self.hop_limit}")
 
 
 @value
@@ -233,7 +225,7 @@ class Tcp(Header):
     wire = ("source_port", "destination_port", "sequence", "acknowledgement", "words", "flags", "window")
 
     @classmethod
-    def complete(cls, parts, data, before):
+    def complete(cls, parts, data):
         parts["length"] = (parts.pop("words") >> 4) * 4
         parts["flags"] = tuple(name for number, name in enumerate(FLAGS) if parts["flags"] >> number & 1)
         return cls(**parts) if parts["length"] >= 20 else None
@@ -244,30 +236,36 @@ class Tcp(Header):
 
 @value
 class Icmp(Header):
-    """RFC 792, or RFC 4443 with ``version`` 6. Identifier and sequence are those of an echo."""
+    """RFC 792. Identifier and sequence are those of an echo."""
 
-    version: int
     type: int
     code: int
     identifier: int | None = None
     sequence: int | None = None
-    layout, wire = Struct("!BBxxHH"), ("type", "code", "identifier", "sequence")
+    name, version, layout, wire = "ICMP", 4, Struct("!BBxxHH"), ("type", "code", "identifier", "sequence")
 
     @classmethod
-    def complete(cls, parts, data, before):
-        version = 6 if before and before.protocol == ICMPV6 else 4
-        other = {} if (version, parts["type"]) in ECHOES else {"identifier": None, "sequence": None}
-        return cls(**parts | other, version=version)
+    def complete(cls, parts, data):
+        other = {} if (cls.version, parts["type"]) in ECHOES else {"identifier": None, "sequence": None}
+        return cls(**parts | other)
 
     @property
-    def name(self):
-        return "ICMP" if self.version == 4 else "ICMPv6"
+    def error(self) -> str:
+        """What an error is about: "port unreachable", "time exceeded"; "" for any other message."""
+        kind = (self.version, self.type)
+        return ERRORS.get((*kind, self.code)) or ERRORS.get(kind, "")
 
     def tell(self):
-        told = MESSAGES.get((self.version, self.type), f"type {self.type}, code {self.code}")
-        if (self.version, self.type) == (4, 3):
-            told = UNREACHABLE.get(self.code, f"unreachable, code {self.code}")
+        told = self.error or MESSAGES.get((self.version, self.type), f"type {self.type}")
+        told += f", code {self.code}" * (told in ("unreachable", f"type {self.type}"))
         return (told,) if self.identifier is None else (told, f"id {self.identifier}", f"sequence {self.sequence}")
+
+
+@value
+class Icmpv6(Icmp):
+    """RFC 4443."""
+
+    name, version = "ICMPv6", 6
 
 
 @value
@@ -278,7 +276,7 @@ class Vxlan(Header):
     name, layout, wire, carries = "VXLAN", Struct("!BxxxI"), ("flags", "vni"), ("a frame", Ethernet)
 
     @classmethod
-    def complete(cls, parts, data, before):
+    def complete(cls, parts, data):
         return cls(**parts | {"vni": parts["vni"] >> 8}) if parts.pop("flags") & 0x08 else None
 
     def tell(self):
@@ -297,4 +295,4 @@ class Data(Header):
 
 
 NETWORK = {0x0806: ("ARP", Arp), 0x0800: ("IPv4", Ipv4), 0x86DD: ("IPv6", Ipv6)}
-TRANSPORT = {1: ("ICMP", Icmp), 6: ("TCP", Tcp), 17: ("UDP", Udp), 50: ("ESP", None), ICMPV6: ("ICMPv6", Icmp)}
+TRANSPORT = {1: ("ICMP", Icmp), 6: ("TCP", Tcp), 17: ("UDP", Udp), 50: ("ESP", None), ICMPV6: ("ICMPv6", Icmpv6)}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netkit.errors import NetkitError
+from netkit.figure.draw import make_bundle, paint
 from netkit.figure.picture import BASELINE, LINE, Box, Line, Measure, Picture, Shape, Text
 from netkit.packets.headers import COOKED, ETHERNET, Cooked, Data, Ethernet, Header, Vxlan
 
@@ -47,8 +48,7 @@ class Packet:
         """A line for each header: where it begins, how long it is, and what it says; those within a tunnel are set in."""
         rows, depth = [], 0
         for header in self.headers:
-            carried, _ = header.carries
-            facts = [*header.tell(), *([f"carries {carried}"] if carried else [])]
+            facts = [*header.tell(), *(f"carries {words}" for words in header.carries[:1] if words)]
             rows.append((str(header.offset), "  " * depth + header.name, f"{header.length} bytes", ", ".join(facts)))
             depth += isinstance(header, Vxlan)
         at, name, length = (max((len(row[column]) for row in rows), default=0) for column in range(3))
@@ -59,14 +59,11 @@ class Packet:
 
     def draw(self) -> Figure:
         """The headers side by side, those of a frame within the frame in a row of their own."""
-        from netkit.figure.draw import paint
         from netkit.figure.paint import measure
 
         return paint(calc_layout(self.headers, measure))
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        from netkit.figure.draw import make_bundle
-
         return make_bundle(self.text(), self.draw())
 
 
@@ -77,7 +74,7 @@ def decode(data: bytes, link: int = ETHERNET, total: int | None = None) -> tuple
     """
     headers: list[Header] = []
     kind, offset, end = {ETHERNET: Ethernet, COOKED: Cooked}.get(link), 0, len(data)
-    while kind and (header := kind.read(data[:end], offset, headers[-1] if headers else None)):
+    while kind and (header := kind.read(data[:end], offset)):
         headers.append(header)
         (_, kind), offset, end = header.carries, header.offset + header.length, header.calc_end(end)
     missing = max(0, (total or len(data)) - len(data))

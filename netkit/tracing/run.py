@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
 
 from netkit.errors import LabError, NetkitError
-from netkit.figure.draw import choose_format, write_output
-from netkit.hosts.ask import Helper
+from netkit.figure.draw import choose_format, to_png, to_svg, write_output
+from netkit.hosts.ask import PATIENCE, Helper
 from netkit.hosts.recording import CLOCK, read_boot
 from netkit.laboratory import remote
 from netkit.laboratory.lab import Lab
@@ -28,21 +28,20 @@ from netkit.labs import current_lab
 from netkit.network.capture import UP, WHY, capture, capture_again, tell_start
 from netkit.network.model import Node, Topology
 from netkit.tracing.assemble import build_trace
-from netkit.tracing.values import Output
 from netkit.tracing.view import Trace
 
-PATIENCE = 30.0  # seconds for a host to begin, and to tell what it has captured
-Result = TypeVar("Result")
 COLLECT = "netkit.hosts.recording"
 CLOCK_QUESTIONS = 3  # the quickest answer says most
+COMING = ("starting", "reachable")  # begun by somebody, and soon ready or failed
+COMING_EVERY = 0.02  # seconds between two looks at such a state
+MARGIN = 0.01  # seconds of capture before the command: what talks then is not the command's
 
 
 class Recorder(Helper):
     """A capture on one host; it ends with this process, however that ends."""
 
     def __init__(self, host: Host, buffer: int | None, most: int | None) -> None:
-        self.name = host.name
-        self._boot = ""
+        self.name, self._boot = host.name, ""
         super().__init__(host.transport, COLLECT, [str(number or 0) for number in (buffer, most)])
 
     def wait_ready(self) -> None:
@@ -74,7 +73,7 @@ class Recorder(Helper):
 
     def _read_line(self) -> str:
         try:
-            return self.read_line(PATIENCE).decode()
+            return self.read_line().decode()
         except TimeoutError:
             raise LabError(f"no trace on {self.name}: its collector was silent for {PATIENCE:.0f} s") from None
         except EOFError:
@@ -89,50 +88,48 @@ class Recorder(Helper):
         self.close()
 
 
-class Recording:
-    """The recorders of a trace by their hosts' names; ``missing`` says why what a host saw will not be known.
+class Recording(contextlib.ExitStack):
+    """The recorders of a trace by their hosts' names, within a block; ``missing`` says why what a host saw will not be known.
 
-    A host may go away at any moment: that costs what it saw, and nothing of what the others did.
+    A host may go away at any moment: that costs what it saw, and nothing of what the others did. Without the host ``needed``,
+    though, there is not much to be told: where that fails, LabError is raised.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, needed: str) -> None:
+        super().__init__()
+        self.needed = needed
         self.recorders: dict[str, Recorder] = {}
         self.missing: dict[str, str] = {}
 
+    def begin(self, hosts: Iterable[Host], buffer: int | None = None, most: int | None = None) -> None:
+        """Capture on these hosts, until the block ends; all of them that can are ready when this returns."""
+        for host in hosts:
+            with self.spare(host.name):
+                recorder = self.recorders[host.name] = Recorder(host, buffer, most)
+                self.callback(recorder.end)
+        for name, recorder in self.recorders.items():
+            with self.spare(name):
+                recorder.wait_ready()
+
     def finish(self) -> dict[str, dict]:
         """What was captured, by the names of the hosts that can still tell."""
-        with ThreadPoolExecutor(max(1, len(self.recorders))) as pool:
-            answers = pool.map(lambda recorder: self.spare(recorder.name, recorder.finish), self.recorders.values())
-            return {name: answer for name, answer in zip(self.recorders, answers, strict=True) if answer}
+        answers = {}
+        with ThreadPoolExecutor(len(self.recorders)) as pool:
+            asked = {name: pool.submit(recorder.finish) for name, recorder in self.recorders.items() if name not in self.missing}
+            for name, answer in asked.items():
+                with self.spare(name):
+                    answers[name] = answer.result()
+        return answers
 
-    def spare(self, name: str, act: Callable[[], Result]) -> Result | None:
-        """What comes of it; where this host fails, it is missing from now on, and the others go on."""
+    @contextlib.contextmanager
+    def spare(self, name: str) -> Iterator[None]:
+        """Where this host fails, it is missing from now on, and the others go on."""
         try:
-            return act()
+            yield
         except LabError as error:
+            if name == self.needed:
+                raise
             self.missing[name] = str(error)
-        return None
-
-
-@contextlib.contextmanager
-def record(hosts: Iterable[Host], buffer: int | None = None, most: int | None = None) -> Iterator[Recording]:
-    """Capture on these hosts within the block; all of them that can are ready when it begins."""
-    recording = Recording()
-    with contextlib.ExitStack() as stack:
-        for host in hosts:
-            if recorder := recording.spare(host.name, lambda host=host: Recorder(host, buffer, most)):
-                recording.recorders[host.name] = recorder
-                stack.callback(recorder.end)
-        for recorder in recording.recorders.values():
-            recording.spare(recorder.name, recorder.wait_ready)
-        for name in recording.missing:
-            recording.recorders.pop(name, None)
-        yield recording
-
-
-COMING = ("starting", "reachable")  # begun by somebody, and soon ready or failed
-COMING_EVERY = 0.02  # seconds between two looks at such a state
-MARGIN = 0.01  # seconds of capture before the command: what talks then is not the command's
 
 
 def trace(
@@ -148,10 +145,11 @@ def trace(
 ) -> Trace:
     """Run a command, and follow what it sends through every network namespace of the lab.
 
-    ``command`` is a line for bash, or a sequence of words; it runs on the host ``node`` (that of the caller unless told). ``timeout`` is in
-    seconds without output, ``buffer`` the size of each capture's buffer in bytes, ``most`` how many frames are kept of each host (20,000 unless told). ``on_stdout`` and ``on_stderr`` get what the
-    command writes as it comes; the trace keeps it, too. Flows that began while the command ran are taken
-    for the command's own; gossip of a swarm, neighbour discovery and the like are not.
+    ``command`` is a line for bash, or a sequence of words; it runs on the host ``node`` (that of the caller unless told).
+    ``timeout`` is in seconds without output, ``buffer`` the size of each capture's buffer in bytes, ``most`` how many frames are
+    kept of each host (20,000 unless told). ``on_stdout`` and ``on_stderr`` get what the command writes as it comes; the trace
+    keeps it, too. Flows that began while the command ran are taken for the command's own; gossip of a swarm, neighbour
+    discovery and the like are not.
 
     Starts no host. One that goes away meanwhile, or comes up, costs what it saw, and the trace says so.
 
@@ -163,28 +161,23 @@ def trace(
     hosts = _find_up(lab, host)
     before = capture(lab=lab)
     written: tuple[list[bytes], list[bytes]] = ([], [])
-    sinks = map(_keep, written, (on_stdout, on_stderr))
-    with record(hosts, buffer, most) as recording:
-        _require(host, recording.missing)
+    sinks = [partial(_keep, parts, further) for parts, further in zip(written, (on_stdout, on_stderr), strict=True)]
+    with Recording(host.name) as recording, open(os.devnull, "rb") as nothing:
+        recording.begin(hosts, buffer, most)
         time.sleep(MARGIN)
         begin = time.time_ns()
-        with open(os.devnull, "rb") as nothing:
-            status = remote.stream(host.transport, command, nothing.fileno(), *sinks, os.getcwd(), {}, timeout)
+        status = remote.stream(host.transport, command, nothing.fileno(), *sinks, os.getcwd(), {}, timeout)
         end = time.time_ns()
         answers = recording.finish()
-        _require(host, recording.missing)
-    stdout, stderr = (b"".join(parts).decode(errors="replace") for parts in written)
-    output = Output(status=status, stdout=stdout, stderr=stderr)
+    said = (b"".join(parts).decode(errors="replace") for parts in written)
     after = capture_again(before, lab)
-    missing = {
-        new.name: _tell_missing(new, recording.missing)
-        for old, new in zip(before.nodes, after.nodes, strict=True)
-        if new.name not in answers and "up" in (old.state, new.state)
-    }
-    waiting = {
-        (node.name, stack.name, each.address) for node, stack in before.stacks() for each in stack.neighbours if each.state == "incomplete"
-    }
-    return build_trace(remote.to_text(command), host.name, output, answers, _join(before, after), begin, end, waiting, missing)
+    pairs = zip(before.nodes, after.nodes, strict=True)
+    unseen = [new for old, new in pairs if new.name not in answers and "up" in (old.state, new.state)]
+    missing = {node.name: _tell_missing(node, recording.missing) for node in unseen}
+    rows = ((node.name, each.name, row) for node, each in before.stacks() for row in each.neighbours)
+    waiting = {(name, namespace, row.address) for name, namespace, row in rows if row.state == "incomplete"}
+    output = remote.Result(host.name, remote.to_text(command), status, *said)
+    return build_trace(output, answers, _join(before, after), begin, end, waiting, missing)
 
 
 def _find_up(lab: Lab, host: Host) -> list[Host]:
@@ -199,30 +192,18 @@ def _find_up(lab: Lab, host: Host) -> list[Host]:
     return [lab[name] for name in lab.facts["addresses"] if states[name] in UP]
 
 
-def _require(host: Host, missing: dict[str, str]) -> None:
-    """Raises LabError if what the command's own host sees is missing: there is not much to be told then."""
-    if host.name in missing:
-        raise LabError(missing[host.name])
-
-
 def _tell_missing(node: Node, missing: dict[str, str]) -> str:
     """Why what a host saw is not known; ``node`` is what was found of it after the command."""
-    if node.name not in missing:
-        return f"{node.name} came up during the trace: what it saw is missing"
-    if node.state != "up":
-        return f"{node.name} went away during the trace: what it saw is missing"
-    return f"{missing[node.name]}; what it saw is missing"
+    if node.name in missing and node.state == "up":
+        return f"{missing[node.name]}; what it saw is missing"
+    return f"{node.name} {'went away' if node.name in missing else 'came up'} during the trace: what it saw is missing"
 
 
-def _keep(parts: list[bytes], further: Callable[[bytes], object] | None) -> Callable[[bytes], None]:
-    """What keeps what a command writes, and hands it on."""
-
-    def add(data: bytes) -> None:
-        parts.append(data)
-        if further:
-            further(data)
-
-    return add
+def _keep(parts: list[bytes], further: Callable[[bytes], object] | None, data: bytes) -> None:
+    """Keep what a command writes, and hand it on."""
+    parts.append(data)
+    if further:
+        further(data)
 
 
 def _join(before: Topology, after: Topology) -> Topology:
@@ -238,24 +219,19 @@ def run_trace(command: Sequence[str], options: argparse.Namespace) -> int:
 
     Raises LabError, NetkitError for a file that cannot be written.
     """
-    form = choose_format(None, options.output) if options.output else None
-    if form not in (None, "png", "svg"):
+    form = choose_format(None, options.output) if options.output else "png"
+    if form not in ("png", "svg"):
         raise NetkitError(f"a trace is drawn as PNG or SVG: {options.output} should end with .png or .svg")
-    found = trace(command, node=options.node, on_stdout=_writer(1), on_stderr=_writer(2))
+    found = trace(command, node=options.node, on_stdout=partial(_write, 1), on_stderr=partial(_write, 2))
     print(found.text(times=options.times, rules=options.rules), flush=True)
     if options.pcapng:
         found.pcapng(options.pcapng)
-    if form:
-        from netkit.figure.draw import to_png, to_svg
-
+    if options.output:
         figure = found.draw()
-        write_output(to_svg(figure).encode() if form == "svg" else to_png(figure), form, options.output)
+        write_output(to_png(figure) if form == "png" else to_svg(figure).encode(), form, options.output)
     return found.output.status
 
 
-def _writer(fd: int) -> Callable[[bytes], object]:
-    def write(data: bytes) -> None:
-        while data:
-            data = data[os.write(fd, data) :]
-
-    return write
+def _write(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from netkit.packets.headers import ECHOES, ICMPV6, Arp, Ethernet, Header, Icmp, Ip, Ipv4, Ipv6, Tcp, Udp, Vxlan
 from netkit.packets.packet import decode
-from netkit.tracing.values import Addresses, Hop, Question, Rule, Tunnel, value
+from netkit.tracing.values import DNS, Addresses, Hop, Question, Rule, Tunnel, value
 
 OUTGOING, OTHERS = 4, 3  # packet types of packet(7)
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", ICMPV6: "icmpv6"}
 BEGINNING = 256  # bytes of a payload that tell it from others
-DNS, RESOLVER = 53, ip_address("127.0.0.11")
+RESOLVER = ip_address("127.0.0.11")
 QUERIES = {1: "A", 28: "AAAA", 12: "PTR", 15: "MX", 16: "TXT", 33: "SRV"}
 FAILURES = {3: "answer: no such name for", 2: "answer: failure for", 5: "answer: refused for"}
-ERRORS = {(4, 3): "unreachable", (4, 11): "ttl", (6, 1): "unreachable", (6, 2): "too-big", (6, 3): "ttl"}
-CODES = {(4, 3): {0: "net", 1: "host", 3: "port", 4: "too-big", **dict.fromkeys((9, 10, 13), "prohibited")}}
-CODES[6, 1] = {0: "net", 1: "prohibited", 3: "host", 4: "port"}
-WORDS = {"port": "port unreachable", "net": "network unreachable", "host": "host unreachable", "ttl": "time exceeded", "too-big": "too big"}
+TOO_BIG = ("fragmentation needed", "packet too big")  # the errors that say which MTU there is
 OWN = "netkit-trace"  # the table that marks packets for the packet filter's reports
 
 
@@ -46,11 +42,10 @@ class Glimpse:
 
 @value
 class Sight(Glimpse):
-    """A packet at an interface; ``kind`` is its packet type, ``order`` its place in the capture, ``key`` all that NAT and tunnels leave alone."""
+    """A packet at an interface; ``kind`` is its packet type, ``key`` all that NAT and tunnels leave alone."""
 
     hop: Hop
     kind: int
-    order: int
     key: tuple
     destination_mac: str = ""
 
@@ -62,8 +57,7 @@ class Asking:
     question: Question
     direction: str
     stamp: int
-    operation: int
-    source: object
+    arp: Arp
 
 
 @value
@@ -82,7 +76,7 @@ class Section(Glimpse):
         return self.rules[-1] if self.rules and self.rules[-1].verdict == "drop" else None
 
 
-def calc_sight(node: str, namespace: str, order: int, record: tuple, ahead: int = 0) -> Sight | Asking | None:
+def calc_sight(node: str, namespace: str, record: tuple, ahead: int = 0) -> Sight | Asking | None:
     """What a frame was: ``record`` is interface, packet type, stamp and bytes; None for what is neither IP nor ARP.
 
     ``ahead`` is by how many ns the clock of the stamp is ahead.
@@ -92,81 +86,53 @@ def calc_sight(node: str, namespace: str, order: int, record: tuple, ahead: int 
     inside = next((number for number, each in enumerate(headers, 1) if isinstance(each, Vxlan)), 0)
     outer, network = _find(headers, Ip), _find(headers[inside:], Ip)
     place = {"node": node, "namespace": namespace, "interface": interface}
-    direction, stamp = "out" if kind == OUTGOING else "in", stamp - ahead
+    when = {"direction": "out" if kind == OUTGOING else "in", "stamp": stamp - ahead}
     if network is None:
         arp = _find(headers, Arp)
-        question = arp and Question(**place, target=arp.target)
-        return arp and Asking(question=question, direction=direction, stamp=stamp, operation=arp.operation, source=arp.source)
+        return arp and Asking(question=Question(**place, target=arp.target), arp=arp, **when)
     ethernet, transport = _find(headers[inside:], Ethernet), _find(headers[inside:], Tcp, Udp, Icmp)
-    body = frame[network.offset + network.length : network.offset + network.total if network.total else None]
-    told = _glimpse(network, body, stamp) | _describe(network, transport, body)
-    hop = Hop(
-        **place,
-        direction=direction,
-        addresses=told["addresses"],
-        ttl=network.ttl if isinstance(network, Ipv4) else network.hop_limit,
-        tunnel=Tunnel(source=outer.source, destination=outer.destination, vni=headers[inside - 1].vni) if inside else None,
-        length=len(frame),
-        frame=frame,
-        stamp=stamp,
-    )
-    mac, key = ethernet.destination if ethernet else "", (*told["weak"], *_calc_rest(transport, body))
-    return Sight(hop=hop, kind=kind, order=order, key=key, destination_mac=mac, **told)
+    body = frame[network.offset + network.length : network.calc_end(len(frame))]
+    payload = body[transport.length :] if transport else body
+    told = _glimpse(network, body, when["stamp"]) | _describe(network, transport, body)
+    rest = len(payload), hashlib.blake2s(payload[:BEGINNING], digest_size=8).digest()
+    if isinstance(transport, Icmp) and transport.identifier is None and (header := _read_ip(payload)):
+        quoted = _glimpse(header, payload[header.length :], 0)
+        told |= {"flow": quoted["flow"], "about": quoted["addresses"]} if transport.error else {}
+        rest = (quoted["weak"],)
+    tunnel = Tunnel(source=outer.source, destination=outer.destination, vni=headers[inside - 1].vni) if inside else None
+    known = {"addresses": told["addresses"], "ttl": network.ttl, "tunnel": tunnel, "length": len(frame), "frame": frame}
+    mac = ethernet.destination if ethernet else ""
+    return Sight(hop=Hop(**place, **when, **known), kind=kind, key=(*told["weak"], *rest), destination_mac=mac, **told)
 
 
 def _find(headers: Iterable[Header], *kinds: type[Header]) -> Header | None:
     return next((each for each in headers if isinstance(each, kinds)), None)
 
 
-def read_ip(data: bytes) -> Ipv4 | Ipv6 | None:
+def _read_ip(data: bytes) -> Ip | None:
     """The header that begins a packet."""
     return Ipv4.read(data) or Ipv6.read(data)
 
 
 def _glimpse(header: Ip, body: bytes, stamp: int) -> dict:
-    """What a header and the first bytes behind it tell."""
-    protocol, weak = PROTOCOLS.get(header.protocol, str(header.protocol)), calc_weak(header, body)
-    return {"stamp": stamp, "protocol": protocol, "flow": protocol, "weak": weak, "addresses": calc_addresses(header, body)}
-
-
-def calc_addresses(header: Ip, body: bytes) -> Addresses:
-    """Whence and whither; ``body`` are the first bytes behind the header."""
-    more = {}
-    if header.protocol in (6, 17) and len(body) >= 4 and not header.fragment:
-        more = dict(zip(("source_port", "destination_port"), struct.unpack_from("!HH", body), strict=True))
-    elif _is_echo(header, body):
-        more = {"identifier": int.from_bytes(body[4:6], "big")}
-    return Addresses(source=header.source, destination=header.destination, **more)
-
-
-def _is_echo(header: Ip, body: bytes) -> bool:
-    version = {1: 4, ICMPV6: 6}.get(header.protocol)
-    return len(body) >= 8 and not header.fragment and (version, body[0]) in ECHOES
-
-
-def calc_weak(header: Ip, body: bytes) -> tuple:
-    """What NAT leaves alone in the first bytes of a packet; the packet filter reports no more than those."""
-    start = (header.source.version, header.protocol, getattr(header, "identification", 0))
+    """What a header and the first bytes behind it tell; ``weak`` is made of no more than those, as the packet filter reports no more."""
+    protocol, more, same = PROTOCOLS.get(header.protocol, str(header.protocol)), {}, ()
     if header.fragment:
-        return (*start, header.fragment)
-    if header.protocol == 6 and len(body) >= 14:
-        return (*start, body[4:12], body[13])
-    if header.protocol == 17 and len(body) >= 8:
-        return (*start, body[4:6])
-    if header.protocol in (1, ICMPV6) and len(body) >= 8:
-        return (*start, body[:2], body[6:8] if _is_echo(header, body) else b"")
-    return start
-
-
-def _calc_rest(transport: Header | None, body: bytes) -> tuple:
-    payload = body[transport.length :] if transport else body
-    if isinstance(transport, Icmp) and transport.identifier is None and (quoted := read_ip(payload)):
-        return (calc_weak(quoted, payload[quoted.length :][:20]),)
-    return (len(payload), hashlib.blake2s(payload[:BEGINNING], digest_size=8).digest())
+        same = (header.fragment,)
+    elif protocol in ("tcp", "udp") and len(body) >= 4:
+        more = {"source_port": int.from_bytes(body[:2], "big"), "destination_port": int.from_bytes(body[2:4], "big")}
+        same = (body[4:12], body[13:14]) if protocol == "tcp" else (body[4:6],)
+    elif protocol in ("icmp", "icmpv6") and len(body) >= 8:
+        is_echo = (4 if protocol == "icmp" else 6, body[0]) in ECHOES
+        more = {"identifier": int.from_bytes(body[4:6], "big")} if is_echo else {}
+        same = (body[:2], body[6:8] if is_echo else b"")
+    addresses = Addresses(source=header.source, destination=header.destination, **more)
+    weak = (header.source.version, header.protocol, getattr(header, "identification", 0), *same)
+    return {"stamp": stamp, "protocol": protocol, "flow": protocol, "weak": weak, "addresses": addresses}
 
 
 def _describe(network: Ip, transport: Header | None, body: bytes) -> dict:
-    """The packet in words; of an ICMP error also what it is about."""
+    """The packet in words, and what kind of error it is."""
     if isinstance(transport, Tcp):
         return {"what": f"TCP {' '.join(transport.flags) or 'data'}"}
     if isinstance(transport, Udp):
@@ -175,28 +141,18 @@ def _describe(network: Ip, transport: Header | None, body: bytes) -> dict:
         return {"what": _tell_dns(body[8:]) if is_dns else "UDP datagram"}
     if not isinstance(transport, Icmp):
         return {"what": "fragment" if network.fragment else f"protocol {network.protocol}"}
-    kind = (transport.version, transport.type)
-    if kind in ECHOES:
-        return {"what": ECHOES[kind]}
-    error = CODES.get(kind, {}).get(transport.code) or ERRORS.get(kind)
-    if not error:
-        return {"what": f"ICMP type {transport.type}"}
-    found = {"what": f"ICMP {WORDS.get(error, error)}", "error": error}
-    if error == "too-big":
-        found["mtu"] = int.from_bytes(body[6:8] if transport.version == 4 else body[4:8], "big")
-    if quoted := read_ip(body[8:]):
-        about = _glimpse(quoted, body[8 + quoted.length :], 0)
-        found |= {"flow": about["protocol"], "about": about["addresses"]}
-    return found
+    if not transport.error:
+        return {"what": ECHOES.get((transport.version, transport.type), f"ICMP type {transport.type}")}
+    mtu = int.from_bytes(body[6:8] if transport.version == 4 else body[4:8], "big")
+    return {"what": f"ICMP {transport.error}", "error": transport.error, "mtu": mtu if transport.error in TOO_BIG else None}
 
 
 def _tell_dns(data: bytes) -> str:
     """ "DNS query app A" or "DNS answer app A" (RFC 1035)."""
     if len(data) < 17:
-        return "DNS"
+        return "DNS message"
     word = FAILURES.get(data[3] & 15, "answer") if data[2] & 0x80 else "query"
-    labels = []
-    at = 12
+    labels, at = [], 12
     while at < len(data) and 0 < data[at] < 64:
         labels.append(data[at + 1 : at + 1 + data[at]].decode("ascii", "replace"))
         at += 1 + data[at]
@@ -217,24 +173,17 @@ def calc_sections(node: str, namespace: str, place: dict, ahead: int = 0) -> Ite
         current.get(report["id"], []).append(report)
     for reports in sections:
         first = reports[0]
-        network, transport = read_ip(bytes.fromhex(first["network"])), bytes.fromhex(first["transport"])
+        network, body = _read_ip(bytes.fromhex(first["network"])), bytes.fromhex(first["transport"])
         if network is None:
             continue
         met = {"node": node, "namespace": namespace, "inward": links.get(first["in"], ""), "outward": links.get(first["out"], "")}
-        told = _glimpse(network, transport, first["stamp"] - ahead)
+        _, kind = network.carries
+        # only its first bytes are reported, which may end within the options of TCP
+        what = _describe(network, kind and kind.read(body.ljust(60, b"\0")), body)["what"]
         # a chain's end is told as a rule without a handle
         counted = [each for each in reports if each["table"] != OWN and (each["handle"] or each["kind"] == "policy")]
         rules = tuple(_calc_rule(each, lines, met) for each in counted)
-        yield Section(**met, **told, what=_tell_reported(told["protocol"], told["weak"]), rules=rules)
-
-
-def _tell_reported(protocol: str, weak: tuple) -> str:
-    """A packet in words, as far as the report of it tells."""
-    if protocol in ("icmp", "icmpv6"):
-        return "echo request" if weak[3][0] in (8, 128) else "ICMP packet"
-    if protocol == "tcp":
-        return "TCP SYN" if weak[4] == 2 else "TCP packet"
-    return "UDP datagram" if protocol == "udp" else "packet"
+        yield Section(**met, **_glimpse(network, body, first["stamp"] - ahead), what=what, rules=rules)
 
 
 def calc_lines(handles: Iterable, listing: Iterable[dict]) -> dict[tuple, tuple[int, str]]:
@@ -258,8 +207,8 @@ def calc_lines(handles: Iterable, listing: Iterable[dict]) -> dict[tuple, tuple[
 
 
 def _calc_rule(report: dict, lines: dict, met: dict) -> Rule:
-    where = {name: report[name] for name in ("family", "table", "chain", "handle")}
+    where = {name: report[name] for name in ("family", "table", "chain")}
     number, text = (0, f"-P {report['chain']} {report['verdict'].upper()}") if report["kind"] == "policy" else (-1, "")
     if report["handle"]:
-        number, text = lines.get(tuple(where.values()), (-1, ""))
+        number, text = lines.get((*where.values(), report["handle"]), (-1, ""))
     return Rule(**met, **where, number=number, text=text, verdict=f"{report['verdict']} {report['to']}".strip())

@@ -8,14 +8,13 @@ happens below the bars of its bridges.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from netkit.figure.picture import Box, Line, Picture
 from netkit.network.model import Topology
+from netkit.tracing.tell import Names, tell_drop, tell_rewrites, tell_way, tell_wrapping
 from netkit.tracing.values import Hop, Packet, TraceData, value
-from netkit.tracing.verdict import is_there, tell_drop
-from netkit.tracing.words import Names, calc_main_flows, calc_rewrites, calc_told, calc_told_packets, tell_way, tell_wrapping
 
 BELOW = 9.0  # below a bar: what is handed to the host's own network namespace
 LANE = 17.0  # below a bar: where the way from one bar to another, or to a cable, runs
@@ -69,10 +68,9 @@ class Places:
     def find(self, hop: Hop, near: Point | None) -> Spot | None:
         """Where on the picture a hop is, or None if that is not drawn; on the bar that is nearest where there are several."""
         place, home = hop.place, f"{hop.node}/{hop.namespace}"
-        if wire := self.first("wire", place):
-            return Spot("plug", wire.points[0], wire)
-        if wire := self.first("end of a wire", place):
-            return Spot("end", wire.points[-1], wire)
+        for kind, role, number in (("plug", "wire", 0), ("end", "end of a wire", -1)):
+            if wire := self.first(role, place):
+                return Spot(kind, wire.points[number], wire)
         if cable := self.first("cable", place):
             box = self.first("uplink", place)
             at = min(cable.points, key=lambda point: abs(point[1] - box.y - box.height / 2)) if box else cable.points[0]
@@ -82,7 +80,7 @@ class Places:
         interface = self.topology.at(hop.end)
         bars = self._shapes["bar", place] or (self._shapes["band", home] if interface and interface.kind == "bridge" else [])
         if bars:
-            bar = min(bars, key=lambda each: _calc_distance(each, near))
+            bar = min(bars, key=lambda each: _calc_distance(each, near)) if near else bars[0]
             x = min(max(near[0] if near else bar.x + bar.width / 2, bar.x + 8), bar.x + bar.width - 8)
             return Spot("bar", (x, bar.y + bar.height + BELOW), bar)
         inside = self.find_inside(home)
@@ -113,10 +111,8 @@ class Places:
             y = ay + (14 if ay >= a.shape.points[0][1] else -14)
         elif "vtep" in kinds:
             return self._leave_tunnel(hop, a, b) if a.kind == "vtep" else self._leave_tunnel(hop, b, a)[::-1]
-        elif kinds == ("bar", "bar"):
-            y = max(ay, by) + LANE - BELOW
-        elif "cable" in kinds:
-            y = (ay if b.kind == "cable" else by) + LANE - BELOW
+        elif "cable" in kinds or kinds == ("bar", "bar"):
+            y = max((spot.at[1] for spot in (a, b) if spot.kind != "cable"), default=ay) + LANE - BELOW
         if y is not None:
             return ((ax, ay), (ax, y), (bx, y), (bx, by))
         return ((ax, ay), (bx, by)) if ax == bx or ay == by else ((ax, ay), (ax, by), (bx, by))
@@ -133,11 +129,9 @@ class Places:
         return ((vx, vy), (down, vy), (down, above), (x, above), (x, y))
 
 
-def _calc_distance(box: Box, near: Point | None) -> float:
-    if near is None:
-        return 0
+def _calc_distance(box: Box, point: Point) -> float:
     x, y = box.x + box.width / 2, box.y + box.height / 2
-    return max(0.0, abs(x - near[0]) - box.width / 2) + abs(y - near[1])
+    return max(0.0, abs(x - point[0]) - box.width / 2) + abs(y - point[1])
 
 
 def calc_steps(trace: TraceData, picture: Picture, packets: Iterable[Packet] | None = None) -> tuple[Step, ...]:
@@ -147,49 +141,36 @@ def calc_steps(trace: TraceData, picture: Picture, packets: Iterable[Packet] | N
     """
     places, names = Places(trace.topology, picture), Names(trace)
     steps: list[Step] = []
-    for packet in calc_told(trace) if packets is None else packets:
-        steps += _calc_packet_steps(packet, places, names, len(steps) + 1)
+    for packet in trace.told_packets if packets is None else packets:
+        for kind, title, detail, about, way in _follow(packet, places, names):
+            points = tuple((round(x, 2), round(y, 2)) for x, y in way)
+            place = {"x": points[-1][0], "y": points[-1][1], "points": points[1:] and points}
+            told = {"title": f"{packet.what}: {title}", "detail": detail, "kind": kind, "about": about, "reply": packet.reply}
+            steps.append(Step(number=len(steps) + 1, **place, **told))
     return tuple(steps)
 
 
-def calc_drawn(trace: TraceData) -> tuple[Packet, ...]:
-    """What a figure shows: the first packet of each flow but look-ups, and an answer only if it was dropped."""
-    told = ((flow, packet) for flow in calc_main_flows(trace) for packet in calc_told_packets(flow))
-    return tuple(packet for flow, packet in told if packet is flow.first or (packet.reply and packet.dropped))
-
-
-def _calc_packet_steps(packet: Packet, places: Places, names: Names, number: int) -> list[Step]:
-    steps: list[Step] = []
+def _follow(packet: Packet, places: Places, names: Names) -> Iterator[tuple[str, str, str, str, tuple[Point, ...]]]:
+    """Kind, title, detail, place and way of each step; the way of one that begins there is that place alone."""
     spots = places.find_spots(packet)
     for before, (hop, spot) in zip([None, *spots], spots, strict=False):
         where, interface, direction = names.hop(hop)
-        rewrites = calc_rewrites(hop, packet.reply)
-        kind = "change" if rewrites else "start" if before is None else "tunnel" if hop.tunnel else "move"
-        if kind == "move" and hop is spots[-1][0] and not packet.dropped and is_there(hop, places.topology):
-            kind = "end"
-        title = f"{packet.what}: {direction} at {interface} of {where}"
-        detail = "; ".join([*map(str, rewrites), f"{tell_way(hop.addresses)}, {tell_wrapping(hop)}"])
-        points = places.connect(*before, hop, spot) if before else ()
-        steps.append(_step(number + len(steps), title, detail, spot.at, points, kind, hop.place, packet.reply))
-    if packet.dropped and (spot := _find_drop(packet, spots, places)):
-        about = f"{packet.dropped.node}/{packet.dropped.namespace}"
-        title, detail = f"{packet.what}: dropped", tell_drop(packet, names)
-        steps.append(_step(number + len(steps), title, detail, spot[-1], spot[:-1] and spot, "dropped", about, packet.reply))
-    return steps
+        rewrites = tell_rewrites(hop, packet.reply)
+        is_end = hop is spots[-1][0] and not packet.dropped and names.is_goal(hop)
+        kind = "change" if rewrites else "start" if before is None else "tunnel" if hop.tunnel else "end" if is_end else "move"
+        detail = "; ".join([*rewrites, f"{tell_way(hop.addresses)}, {tell_wrapping(hop)}"])
+        way = places.connect(*before, hop, spot) if before else (spot.at,)
+        yield kind, f"{direction} at {interface} of {where}", detail, hop.place, way
+    if packet.dropped and (way := _find_drop(packet, spots, places)):
+        yield "dropped", "dropped", tell_drop(packet, names), f"{packet.dropped.node}/{packet.dropped.namespace}", way
 
 
 def _find_drop(packet: Packet, spots: list[tuple[Hop, Spot]], places: Places) -> tuple[Point, ...]:
     """A place of its own beside the last hop, in the network namespace whose filter dropped it: the way there, or just the place."""
     if spots and spots[-1][0].node == packet.dropped.node:
-        _, last = spots[-1]
-        (x, y) = last.at
-        return (last.at, (x, y + 20) if last.kind == "bar" else (x + 20, y))
+        kind, (x, y), _ = spots[-1][1]
+        return ((x, y), (x, y + 20) if kind == "bar" else (x + 20, y))
     box = places.find_inside(f"{packet.dropped.node}/{packet.dropped.namespace}")
     if box is None:
         return ()
     return ((box.x + box.width - 30, box.y + 20) if box.role == "region" else (box.x + box.width / 2, box.y + box.height / 2),)
-
-
-def _step(number: int, title: str, detail: str, at: Point, points: tuple, kind: str, about: str, reply: bool) -> Step:
-    (x, y), *points = ((round(x, 2), round(y, 2)) for x, y in (at, *points))
-    return Step(number=number, title=title, detail=detail, x=x, y=y, points=tuple(points), kind=kind, about=about, reply=reply)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from netkit.laboratory.remote import Result
 from netkit.network.model import End, Ip, Topology
 
+DNS = 53
+MOST = 6  # flows told hop by hop
 value = dataclass(frozen=True, slots=True, kw_only=True)
 
 
@@ -18,6 +21,11 @@ class Addresses:
     source_port: int | None = None
     destination_port: int | None = None
     identifier: int | None = None
+
+    @property
+    def ends(self) -> tuple[tuple[Ip, int | None], tuple[Ip, int | None]]:
+        """Source and destination, each an address and a port."""
+        return (self.source, self.source_port), (self.destination, self.destination_port)
 
 
 @value
@@ -33,9 +41,9 @@ class Tunnel:
 class Rule:
     """A rule of the packet filter that a packet met.
 
-    ``number`` is its place in its chain (1 is the first; 0 for the chain's policy, -1 for a rule that was gone when rules were listed), ``text`` the rule as
-    iptables-save(8) or nft(8) writes it. ``verdict`` is accept, drop, return, continue, "jump CHAIN" or "goto CHAIN".
-    ``inward`` and ``outward`` are the interfaces as the rule saw them ("" for none yet).
+    ``number`` is its place in its chain (1 is the first; 0 for the chain's policy, -1 for a rule that was gone when rules
+    were listed), ``text`` the rule as iptables-save(8) or nft(8) writes it. ``verdict`` is accept, drop,
+    return, continue, "jump CHAIN" or "goto CHAIN". ``inward`` and ``outward`` are the interfaces as the rule saw them ("" for none yet).
     """
 
     node: str
@@ -48,7 +56,6 @@ class Rule:
     verdict: str
     inward: str = ""
     outward: str = ""
-    handle: int = field(default=0, compare=False)
 
     @property
     def title(self) -> str:
@@ -99,8 +106,8 @@ class Packet:
 
     ``what`` says it in words ("echo request", "SYN", "DNS query app A"); ``protocol`` is icmp, icmpv6, tcp, udp or a
     number. ``reply`` is whether it goes against the flow's direction. ``addresses`` are those it began with.
-    ``dropped`` is the rule that ended it, ``last`` the rules it met after its last hop. ``error`` is set for an ICMP error:
-    unreachable, port, host, net, prohibited, too-big, ttl. ``mtu`` is that of a "too big", in bytes.
+    ``dropped`` is the rule that ended it, ``last`` the rules it met after its last hop. ``error`` is set for an ICMP error, to what
+    it is about ("port unreachable", "time exceeded"). ``mtu`` is the one it tells where the packet was too big, in bytes.
     """
 
     protocol: str
@@ -137,6 +144,19 @@ class Flow:
         """The first packet the other way, or None."""
         return next((packet for packet in self.packets if packet.reply), None)
 
+    @property
+    def told(self) -> tuple[Packet, ...]:
+        """What is told of it: the first packet each way, and a later one only if it was dropped or is an error."""
+        # a program may ask for A and AAAA at once: the answer is that to the first question
+        answers = (packet for packet in self.packets if packet.reply and packet.what.startswith("DNS answer"))
+        asked = self.first.what.removeprefix("DNS query ")
+        answer = next((packet for packet in answers if packet.what.endswith(f" {asked}")), self.answer)
+        told = {(packet.what, packet.reply): packet for packet in (self.first, answer) if packet}
+        for packet in self.packets:
+            if packet.dropped or packet.error:
+                told.setdefault((packet.what, packet.reply), packet)
+        return tuple(told.values())
+
 
 @value
 class Question:
@@ -149,27 +169,19 @@ class Question:
 
 
 @value
-class Output:
-    """What the command came to: its exit status, and what it wrote."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-
-@value
 class TraceData:
     """What a command sent, and what became of it.
 
-    ``flows`` are those the command caused, in the order in which they began. ``topology`` is the network they
-    crossed. ``lost`` is how many packets were not captured although they passed, ``truncated`` whether the capture ended
-    before the command did, ``late`` whether it began in a namespace only after that had interfaces. ``questions`` are unanswered ones for neighbours. ``notes`` say what else a reader has to know.
+    ``output`` is its exit status and what it wrote. ``flows`` are those the command caused, in the order in which they began.
+    ``topology`` is the network they crossed. ``lost`` is how many packets were not captured although they passed, ``truncated``
+    whether the capture ended before the command did, ``late`` whether it began in a namespace only after that had interfaces.
+    ``questions`` are unanswered ones for neighbours. ``notes`` say what else a reader has to know.
     ``missing`` names the hosts that went away, or came up, meanwhile: what they saw is not known.
     """
 
     command: str
     node: str
-    output: Output
+    output: Result
     topology: Topology = field(repr=False)
     flows: tuple[Flow, ...] = ()
     lost: int = 0
@@ -188,3 +200,40 @@ class TraceData:
     def is_complete(self) -> bool:
         """Whether nothing was lost, cut off or missing."""
         return not (self.lost or self.truncated or self.late or self.missing)
+
+    @property
+    def told_flows(self) -> tuple[Flow, ...]:
+        """The flows that are told; a flow that another one repeats (the same packets the same way) is told once."""
+        kept: dict[tuple, Flow] = {}
+        for flow in self.flows:
+            shape = tuple((each.what, tuple((hop.place, hop.direction) for hop in each.hops), each.dropped) for each in flow.told)
+            kept.setdefault(shape, flow)
+        return tuple(kept.values())[:MOST]
+
+    @property
+    def told_packets(self) -> tuple[Packet, ...]:
+        """What is told of those flows."""
+        return tuple(packet for flow in self.told_flows for packet in flow.told)
+
+    @property
+    def main_flows(self) -> tuple[Flow, ...]:
+        """Those of them that are no look-ups of names, unless there are no others."""
+        flows = self.told_flows
+        return tuple(flow for flow in flows if DNS not in (flow.addresses.source_port, flow.addresses.destination_port)) or flows
+
+    def told_hops(self, packet: Packet) -> tuple[Hop, ...]:
+        """Those of a packet's hops that are the same on every engine.
+
+        Where bridges ask the packet filter (br_netfilter), one engine's rules drop a packet before its bridge hands it to the host,
+        another's right after: that last hop is left out.
+        """
+        if packet.dropped and len(packet.hops) > 1:
+            port, last = packet.hops[-2:]
+            interface = self.topology.at(last.end)
+            if (
+                interface
+                and interface.kind == "bridge"
+                and (port.namespace, port.direction, last.direction) == (last.namespace, "in", "in")
+            ):
+                return packet.hops[:-1]
+        return packet.hops
