@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from netkit.operator import doctor_probe
+from netkit.operator import doctor
 from netkit.operator.doctor import Feature, try_feature
 from tests.conftest import NETKIT
 
@@ -44,10 +44,10 @@ def test_what_the_doctor_lacks_is_really_lacking(lab):
 
 def test_a_kernel_that_has_it_is_told_from_one_that_has_not_and_one_that_refuses():
     """Of generic netlink, no kernel has a family of that name, and none lets a new user namespace delete TCP's metrics."""
-    assert doctor_probe.try_family("no such one", 1) == doctor_probe.HAS_NONE
-    code = f"from {doctor_probe.__name__} import *; sys.exit(try_family('tcp_metrics', 2))"
+    assert doctor.try_family("no such one", 1) == doctor.HAS_NONE
+    code = f"from {doctor.__name__} import *; sys.exit(try_family('tcp_metrics', 2))"
     done = subprocess.run(["unshare", "--user", "--map-root-user", sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == doctor_probe.REFUSED, done.stderr
+    assert done.returncode == doctor.REFUSED, done.stderr
 
 
 def test_what_a_kernel_has_and_a_lab_may_not_use_has_a_remedy_of_its_own(lab):
@@ -55,9 +55,9 @@ def test_what_a_kernel_has_and_a_lab_may_not_use_has_a_remedy_of_its_own(lab):
     told = {
         status: try_feature(lab, Feature("x", f"exit {status}", "cost", remedy="load it", refused="a newer kernel")) for status in range(3)
     }
-    assert [told[status].state for status in (doctor_probe.ANSWERS, doctor_probe.HAS_NONE, doctor_probe.REFUSED)] == [
+    assert [told[status].state for status in (doctor.ANSWERS, doctor.HAS_NONE, doctor.REFUSED)] == [
         "ok",
         "lacks",
         "lacks",
     ]
-    assert (told[doctor_probe.HAS_NONE].remedy, told[doctor_probe.REFUSED].remedy) == ("load it", "a newer kernel")
+    assert (told[doctor.HAS_NONE].remedy, told[doctor.REFUSED].remedy) == ("load it", "a newer kernel")

@@ -12,7 +12,6 @@ import pytest
 
 from netkit.errors import LabError
 from netkit.figure.paint import measure
-from netkit.hosts.recording import Newcomers
 from netkit.laboratory.lab import open_lab
 from netkit.laboratory.remote import Result
 from netkit.network.capture import Topology
@@ -219,22 +218,19 @@ def test_a_namespace_that_was_found_too_late_is_told(small):
     assert "captured in only after its interfaces were there" in found.verdict
 
 
-def test_directories_of_namespaces_need_not_be_there_yet(tmp_path):
-    """A directory that is made later is followed, through those above it; a file in it is news, one elsewhere is none."""
-    wanted = tmp_path / "a" / "b"
-    newcomers = Newcomers((str(wanted),))
+def test_directories_of_namespaces_need_not_be_there_yet(small):
+    """A namespace that the command mounts is captured in from its beginning, in a directory that was not there either."""
+    make = (
+        "mkdir -p /run/made/here; touch /run/made/here/net; unshare --net=/run/made/here/net true; sleep 0.2; "
+        "ip link add m0 type veth peer name m1 netns /run/made/here/net; ip address add 10.7.8.1/24 dev m0; ip link set m0 up; "
+        "nsenter --net=/run/made/here/net sh -c 'ip address add 10.7.8.2/24 dev m1; ip link set m1 up'; ping -c1 10.7.8.2"
+    )
     try:
-        assert not newcomers.read()
-        (tmp_path / "other").mkdir()
-        assert not newcomers.read()
-        wanted.mkdir(parents=True)
-        assert newcomers.read()
-        (tmp_path / "other" / "file").touch()
-        assert not newcomers.read()
-        (wanted / "file").touch()
-        assert newcomers.read() and not newcomers.read()
+        found = trace(make, lab=small, node="node1")
     finally:
-        newcomers.close()
+        small["node1"].run("ip link delete m0; umount /run/made/here/net; rm -rf /run/made", check=False)
+    assert not found.late and found.is_complete, found.text()
+    assert any(hop.interface == "m1" for flow in found.flows for hop in flow.first.hops), found.text()
 
 
 def test_outside_of_a_lab_it_refuses(small):

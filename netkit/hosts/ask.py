@@ -101,17 +101,15 @@ class Collector:
                 try:
                     helper.say(b"\n")
                     answer = json.loads(helper.read_line())
-                except EOFError:
-                    why = helper.explain()
-                    helper.close()
-                except BaseException as error:
-                    helper.close()  # half an answer may be on its way
-                    if isinstance(error, TimeoutError):
-                        raise LabError(f"{name} has not told its network within {PATIENCE:.0f} s") from None
-                    raise
-                else:
                     self._helper = helper
                     return answer
+                except EOFError:
+                    why = helper.explain()
+                except TimeoutError:
+                    raise LabError(f"{name} has not told its network within {PATIENCE:.0f} s") from None
+                finally:
+                    if not self._helper:  # half an answer may be on its way
+                        helper.close()
         raise LabError(f"the network of {name} could not be read: {why or 'its collector was killed'}")
 
 

@@ -13,20 +13,20 @@ import contextlib
 import gc
 import json
 import os
-import resource
 import sys
 import time
+from collections.abc import Iterator
 
-from netkit.hosts.namespaces import Found, find_namespaces, read_command
+from netkit.hosts.namespaces import Found, enter, find_namespaces, prepare_process, read_file
 from netkit.hosts.netfilter import Listing
 from netkit.hosts.netlink import Tables
-from netkit.laboratory.inside.syscalls import NEWNET, set_process_name, setns
+from netkit.laboratory.inside.syscalls import NEWNET, setns
 
 ATTEMPTS = 8
 # seconds in which a namespace that is held by nothing but the exit of its last user is gone; one that
 # outlasts them is elsewhere
 PAUSES = (0.002, 0.005, 0.01, 0.02, 0.04)
-RESOLVERS = (b"0B00007F:", b"7F00000B:")  # 127.0.0.11 as /proc/net/udp writes it on little-endian and on big-endian machines
+RESOLVERS = ("0B00007F:", "7F00000B:")  # 127.0.0.11 as /proc/net/udp writes it on little-endian and on big-endian machines
 
 Place = tuple[int, int]  # a namespace's inode, an interface's number
 
@@ -37,46 +37,36 @@ def main() -> None:
     gc.freeze()
     if os.geteuid() != 0:
         sys.exit("reading network namespaces needs root there: log in as root, or set sudo = true in the inventory")
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two descriptors per namespace: as many as may be had
-    set_process_name("netkit-collect")
+    prepare_process("netkit-collect")
     for _ in sys.stdin:
         with contextlib.closing(Collection()) as collection:
             collection.read()
             collection.fit()
-            sys.stdout.write(json.dumps(collection.to_json(), separators=(",", ":")) + "\n")
-        sys.stdout.flush()
+            print(json.dumps(collection.to_json(), separators=(",", ":")))
+        sys.stdout.flush()  # nothing is held any more
         del collection
         gc.collect()  # pyroute2's messages hold each other; nobody waits now
 
 
 class Namespace:
-    """One namespace, open: its socket and its descriptor keep it reachable until all is read."""
+    """One namespace, open: its file and its socket keep it reachable until all is read."""
 
-    def __init__(self, found: Found, fd: int) -> None:
-        self.found, self.fd, self.tables = found, fd, Tables()
-        self.read_links()
-        self.facts = {"resolver": _has_resolver(), "forwards": _read("/proc/sys/net/ipv4/ip_forward").strip() == b"1"}
-        self.read_facts()
+    def __init__(self, found: Found) -> None:
+        self.found, self.file, self.tables = found, enter(found), Tables()
+        self.read_tables()
+        self.settings = {"resolver": _has_resolver(), "forwards": read_file("/proc/sys/net/ipv4/ip_forward").strip() == "1"}
         self.listing = Listing() if _may_have_rules(found) else None
 
-    def read_links(self) -> None:
-        """Read the interfaces; the thread may be anywhere."""
+    def read_tables(self) -> None:
+        """Read the interfaces, and the tables beside them; the thread may be anywhere."""
         self.links = {link["index"]: link for link in self.tables.read_links()}
-
-    def read_facts(self) -> None:
-        """Read the tables beside the interfaces."""
         has_forwarding = any(link["kind"] in ("bridge", "vxlan") for link in self.links.values())
-        self.facts |= {
+        self.facts = {
             "addresses": self.tables.read_addresses(),
             "routes": self.tables.read_routes(),
             "neighbours": self.tables.read_neighbours(),
             "forwarding": self.tables.read_forwarding() if has_forwarding else [],
         }
-
-    def has_address(self, index: int) -> bool:
-        """Whether one was given to this interface: link-local ones come by themselves."""
-        return any(index == each and not text.startswith("fe80:") for each, text in self.facts["addresses"])
 
 
 class Collection:
@@ -85,13 +75,12 @@ class Collection:
     def __init__(self) -> None:
         self._open: dict[int, Namespace] = {}
         self._own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self._peers: dict[Place, Place] = {}
 
     def close(self) -> None:
         """Let go of all namespaces: one that is held cannot end."""
         for namespace in self._open.values():
             namespace.tables.close()
-            os.close(namespace.fd)
+            namespace.file.close()
         os.close(self._own)
 
     def read(self) -> None:
@@ -101,24 +90,13 @@ class Collection:
                 self._open[inode].found = found
             else:
                 with contextlib.suppress(OSError):  # it has vanished since it was found
-                    self._read_one(found)
+                    self._open[inode] = Namespace(found)
         setns(self._own, NEWNET)
-
-    def _read_one(self, found: Found) -> None:
-        fd = os.open(found.opener, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if os.fstat(fd).st_ino != found.inode:
-                raise ProcessLookupError("another process has this number by now")
-            setns(fd, NEWNET)
-            self._open[found.inode] = Namespace(found, fd)
-        except OSError:
-            os.close(fd)
-            raise
 
     def fit(self) -> None:
         """Find each veth end's other end, reading again what does not fit; drop what never does."""
         for _ in range(ATTEMPTS):
-            self._peers = self._find_peers()
+            self._match_ends()
             known = len(self._open)
             if self._find_doubtful_ends():
                 self.read()  # a namespace may have been made since
@@ -126,16 +104,15 @@ class Collection:
             if not doubtful and len(self._open) == known:
                 break
             for inode in doubtful:
-                self._open[inode].read_links()
-                self._open[inode].read_facts()
-        self._peers = self._find_peers()  # with what the last look has found
+                self._open[inode].read_tables()
+        self._match_ends()  # with what the last look has found
         for pause in PAUSES:
             self._drop_dead_ends()
             if not self._find_doubtful_ends():
                 break
             time.sleep(pause)
             self.read()
-            self._peers = self._find_peers()
+            self._match_ends()
         self._drop_dead_ends()
         while misfits := self._find_misfits():  # each one dropped may leave another without its other end
             for (inode, index), _ in misfits:
@@ -144,47 +121,49 @@ class Collection:
     def _drop_dead_ends(self) -> None:
         """Let go of ends that are going down together with the namespace of their other end."""
         for namespace, link in self._find_loose_ends():
-            if link["nsid"] is None or not namespace.tables.is_alive(link["nsid"]):
+            if link["nsid"] in (None, -1) or not namespace.tables.is_alive(link["nsid"]):
                 del namespace.links[link["index"]]
 
+    def _list_veths(self) -> Iterator[tuple[Place, Namespace, dict]]:
+        """Every veth end there is, with its place."""
+        for inode, namespace in self._open.items():
+            for index, link in namespace.links.items():
+                if link["kind"] == "veth":
+                    yield (inode, index), namespace, link
+
     def _find_loose_ends(self) -> list[tuple[Namespace, dict]]:
-        """Veth ends whose other end is in no namespace that was read."""
-        return [
-            (namespace, link)
-            for inode, namespace in self._open.items()
-            for index, link in namespace.links.items()
-            if link["kind"] == "veth" and (inode, index) not in self._peers
-        ]
+        """Those whose other end is in no namespace that was read."""
+        return [(namespace, link) for place, namespace, link in self._list_veths() if place not in self._peers]
 
     def _find_doubtful_ends(self) -> list[tuple[Namespace, dict]]:
-        """Loose ends that may be on their way in or out: a cable that carries an address is in use."""
-        return [(namespace, link) for namespace, link in self._find_loose_ends() if not namespace.has_address(link["index"])]
+        """Loose ends that may be on their way in or out: a cable with an address is in use, unless that came by itself (link-local)."""
+        return [
+            (namespace, link)
+            for namespace, link in self._find_loose_ends()
+            if not any(index == link["index"] and not text.startswith("fe80:") for index, text in namespace.facts["addresses"])
+        ]
 
     def _read_numbers(self, namespace: Namespace) -> dict[int, int]:
         """Inodes by the numbers under which a namespace knows the others."""
-        numbers = namespace.tables.read_namespace_ids([other.fd for other in self._open.values()])
+        numbers = namespace.tables.read_namespace_ids([other.file.fileno() for other in self._open.values()])
         return {numbers[place]: inode for place, inode in enumerate(self._open) if numbers[place] >= 0}
 
-    def _find_peers(self) -> dict[Place, Place]:
-        """Other ends, asked for where most veths are first: each answer tells both directions."""
-        peers: dict[Place, Place] = {}
+    def _match_ends(self) -> None:
+        """Find the other ends, asked for where most veths are first: each answer tells both directions."""
+        self._peers: dict[Place, Place] = {}
         for inode, namespace in sorted(self._open.items(), key=lambda item: -len(item[1].links)):
-            ends = [link for link in namespace.links.values() if link["kind"] == "veth" and (inode, link["index"]) not in peers]
+            ends = [link for link in namespace.links.values() if link["kind"] == "veth" and (inode, link["index"]) not in self._peers]
             numbers = self._read_numbers(namespace) if any(link["nsid"] is not None for link in ends) else {}
             for link in ends:
                 other = inode if link["nsid"] is None else numbers.get(link["nsid"])
                 if other is not None:
-                    peers[inode, link["index"]] = (other, link["link"])
-                    peers[other, link["link"]] = (inode, link["index"])
-        return peers
+                    self._peers[inode, link["index"]] = (other, link["link"])
+                    self._peers[other, link["link"]] = (inode, link["index"])
 
     def _find_misfits(self) -> list[tuple[Place, Place]]:
         """Pairs of which an end is missing, or does not name the other in return."""
-        return [(end, other) for end, other in self._peers.items() if end[1] in self._open[end[0]].links and not self._is_pair(end, other)]
-
-    def _is_pair(self, end: Place, other: Place) -> bool:
-        link = self._open[other[0]].links.get(other[1])
-        return link is not None and link["kind"] == "veth" and link["link"] == end[1] and self._peers.get(other) == end
+        veths = {place: (link["link"], self._peers.get(place)) for place, _, link in self._list_veths()}
+        return [(end, other) for end, other in self._peers.items() if end in veths and veths.get(other) != (end[1], end)]
 
     def to_json(self) -> list[dict]:
         """Everything that was read, namespace by namespace, the own one first."""
@@ -193,12 +172,13 @@ class Collection:
                 "inode": inode,
                 "paths": namespace.found.paths,
                 "pids": namespace.found.pids,
-                "command": read_command(namespace.found.pids[0]) if namespace.found.pids else "",
+                "command": read_file(f"/proc/{namespace.found.pids[0]}/comm").rstrip("\n") if namespace.found.pids else "",
                 "links": [
                     link | {"peer": self._peers.get((inode, index)), "parent": self._find_parent(inode, namespace, link)}
                     for index, link in namespace.links.items()
                 ],
                 "rules": namespace.listing.read() if namespace.listing else [],
+                **namespace.settings,
                 **namespace.facts,
             }
             for inode, namespace in self._open.items()
@@ -221,16 +201,7 @@ def _may_have_rules(found: Found) -> bool:
 
 def _has_resolver() -> bool:
     """Whether somebody serves 127.0.0.11 in the namespace of the thread: the engine's embedded DNS server."""
-    if b"UDP: inuse 0" in _read("/proc/thread-self/net/sockstat"):
+    if "UDP: inuse 0" in read_file("/proc/thread-self/net/sockstat"):
         return False  # the list of sockets is found by a walk over a table of the whole machine: 0.1 ms
-    text = _read("/proc/thread-self/net/udp")
-    return any(resolver in text for resolver in RESOLVERS)
-
-
-def _read(path: str) -> bytes:
-    """A short file of the kernel's, or nothing."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read()
-    except OSError:
-        return b""
+    sockets = read_file("/proc/thread-self/net/udp")
+    return any(resolver in sockets for resolver in RESOLVERS)

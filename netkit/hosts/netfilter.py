@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 
-from netkit.hosts.frames import drain, grow
+from netkit.hosts.namespaces import read_file
 
 NETLINK_NETFILTER, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 12, 270, 1
 GROUP_TRACE = 9
@@ -17,6 +18,7 @@ NEWTABLE, NEWCHAIN, NEWRULE, GETRULE, TRACE = (SUBSYSTEM << 8 | number for numbe
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 REQUEST, ACK, CREATE, APPEND, DUMP = 0x1, 0x4, 0x400, 0x800, 0x300
 NESTED, TYPE = 0x8000, 0x3FFF
+SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
 INET = 1
 OWNER = 0x2
 META_NFTRACE = 12
@@ -24,6 +26,9 @@ HOOKS = {"prerouting": 0, "output": 3}
 PRIORITY = -350  # after defragmentation (-400), before raw (-300): see <linux/netfilter_ipv4.h>
 FAMILIES = {0: "?", 1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 CODES = {0: "drop", 1: "accept", 3: "queue", -1: "continue", -2: "continue", -3: "jump", -4: "goto", -5: "return"}
+# attributes of a report, enum nft_trace_attributes
+TEXTS, NUMBERS = {"table": 1, "chain": 2}, {"handle": 3, "id": 6, "in": 10, "out": 12}
+KIND, VERDICT, NETWORK, TRANSPORT, POLICY = 4, 5, 8, 9, 16
 MESSAGE, ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=HH")
 
 
@@ -66,36 +71,51 @@ def text(data: bytes) -> str:
     return data.rstrip(b"\0").decode(errors="replace")
 
 
-def open_socket() -> socket.socket:
+def number(data: bytes) -> int:
+    return int.from_bytes(data, "big")
+
+
+class FilterSocket(socket.socket):
     """To the packet filter of the namespace the thread is in."""
-    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
-    sock.bind((0, 0))
-    sock.settimeout(10)
-    grow(sock, 1 << 22)
-    return sock
+
+    def __init__(self) -> None:
+        super().__init__(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
+        self.bind((0, 0))
+        self.settimeout(10)
+        grow(self, 1 << 22)
 
 
-class Tracer:
-    """Marks every packet of the namespace the thread is in, and hears what rules those meet."""
+def grow(sock: socket.socket, size: int) -> None:
+    """As large a receive buffer as may be had."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, size)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
-    def __init__(self, name: str) -> None:
-        self.lost = 0
-        self._socket, self._owner = open_socket(), open_socket()
+
+def drain(receive: Callable[[], object], most: int = 64) -> Iterator:
+    """What a socket that does not wait has by now, so many at once; None where it has an error instead."""
+    for _ in range(most):
         try:
-            self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, GROUP_TRACE)
-            self._make_table(name)
-        except BaseException:
-            self.close()
-            raise
-        self._socket.setblocking(False)
+            yield receive()
+        except BlockingIOError:
+            return
+        except OSError:
+            yield None
 
-    def close(self) -> None:
-        """Let go: the kernel removes the table."""
-        self._socket.close()
-        self._owner.close()
 
-    def fileno(self) -> int:
-        return self._socket.fileno()
+class Tracer(FilterSocket):
+    """Marks every packet of the namespace the thread is in, and hears what rules those meet.
+
+    It owns the table that marks them: the kernel removes that when this is closed. ``lost`` counts reports, or rows of them.
+    """
+
+    def __init__(self, table: str) -> None:
+        super().__init__()
+        self.lost = 0
+        self._make_table(table)
+        self.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, GROUP_TRACE)  # last: reports do not come between the answers
+        self.setblocking(False)
 
     def _make_table(self, name: str) -> None:
         one = {1: {1: "immediate", 2: {1: 1, 2: {1: b"\1"}}}}
@@ -106,16 +126,16 @@ class Tracer:
             wanted.append((NEWRULE, APPEND, {1: name, 2: chain, 4: [one, mark]}))
         batch = [message(kind, REQUEST | ACK | CREATE | flags, INET, attributes) for kind, flags, attributes in wanted]
         begin, end = (message(kind, REQUEST, subsystem=SUBSYSTEM) for kind in (BATCH_BEGIN, BATCH_END))
-        self._owner.send(b"".join([begin, *batch, end]))
+        self.send(b"".join([begin, *batch, end]))
         for _ in wanted:
-            for kind, body in split(self._owner.recv(1 << 16)):
+            for kind, body in split(self.recv(1 << 16)):
                 if kind == NLMSG_ERROR and (number := -struct.unpack_from("=i", body)[0]):
                     raise OSError(number, f"no table for tracing could be made: {os.strerror(number)}")
 
-    def read(self) -> list[dict]:
+    def read_reports(self) -> list[dict]:
         """What has been reported since, a few datagrams at once."""
         found = []
-        for data in drain(lambda: self._socket.recv(1 << 16)):
+        for data in drain(lambda: self.recv(1 << 16)):
             self.lost += data is None  # ENOBUFS: reports were lost, and nobody knows how many
             found += [decode(body) for kind, body in split(data or b"") if kind == TRACE]
         return found
@@ -124,40 +144,34 @@ class Tracer:
 def decode(body: bytes) -> dict:
     """One report: which rule (or policy) of which chain a packet met, and what came of it."""
     found = unpack(body)
-    verdict = unpack(found.get(5, b""), 0)
+    verdict = unpack(found.get(VERDICT, b""), 0)
     code = int.from_bytes(verdict.get(1, b""), "big", signed=True)
-    numbers = {kind: int.from_bytes(found.get(kind, b""), "big") for kind in (3, 4, 6, 10, 12, 16)}
     report = {
         "family": FAMILIES.get(body[0], str(body[0])),
-        "table": text(found.get(1, b"")),
-        "chain": text(found.get(2, b"")),
-        "handle": numbers[3],
-        "kind": {1: "policy", 2: "return", 3: "rule"}.get(numbers[4], ""),
+        **{name: text(found.get(kind, b"")) for name, kind in TEXTS.items()},
+        **{name: number(found.get(kind, b"")) for name, kind in NUMBERS.items()},
+        "kind": {1: "policy", 2: "return", 3: "rule"}.get(number(found.get(KIND, b"")), ""),
         "verdict": CODES.get(code, str(code & 0xFF)) if 1 in verdict else "",
         "to": text(verdict.get(2, b"")),
-        "id": numbers[6],
-        "in": numbers[10],
-        "out": numbers[12],
     }
-    if 16 in found:
-        report["verdict"] = {0: "drop", 1: "accept"}.get(numbers[16], "")
-    if 8 in found:
-        report |= {"network": found[8].hex(), "transport": found.get(9, b"").hex()}
+    if POLICY in found:
+        report["verdict"] = {0: "drop", 1: "accept"}.get(number(found[POLICY]), "")
+    if NETWORK in found:
+        report |= {"network": found[NETWORK].hex(), "transport": found.get(TRANSPORT, b"").hex()}
     return report
 
 
 def read_handles() -> list[list]:
     """Every rule of the thread's namespace, in order: family, table, chain, handle."""
     rules = []
-    with open_socket() as sock:
+    with FilterSocket() as sock:
         sock.send(message(GETRULE, REQUEST | DUMP))
         while True:
             for kind, body in split(sock.recv(1 << 18)):
                 if kind in (NLMSG_ERROR, NLMSG_DONE):
                     return rules
-                found = unpack(body)
-                handle = int.from_bytes(found.get(3, b""), "big")
-                rules.append([FAMILIES.get(body[0], "?"), text(found.get(1, b"")), text(found.get(2, b"")), handle])
+                table, chain, handle = (unpack(body).get(kind, b"") for kind in (1, 2, 3))
+                rules.append([FAMILIES.get(body[0], "?"), text(table), text(chain), number(handle)])
 
 
 PROGRAMS = ((4, "iptables", "/proc/net/ip_tables_names"), (6, "ip6tables", "/proc/net/ip6_tables_names"))
@@ -169,39 +183,16 @@ class Listing:
 
     def __init__(self) -> None:
         self._running = []
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "encoding": "utf-8", "errors": "replace"}
         for family, program, legacy_tables in PROGRAMS:
             for backend, name in (("nf_tables", f"{program}-nft-save"), ("legacy", f"{program}-legacy-save")):
-                path = _find(name)
-                if path and (backend == "nf_tables" or _is_filled(legacy_tables)):
-                    self._running.append((family, backend, *_spawn(path)))
+                path = next((path for each in DIRECTORIES if os.access(path := f"{each}/{name}", os.X_OK)), None)
+                if path and (backend == "nf_tables" or read_file(legacy_tables)):
+                    self._running.append((family, backend, subprocess.Popen([path], env={"PATH": ":".join(DIRECTORIES)}, **options)))
 
     def read(self) -> list[dict]:
         """What was listed: family, backend, and the lines without comments and counters."""
-        found = []
-        for family, backend, pid, output in self._running:
-            with open(output, encoding="utf-8", errors="replace") as file:
-                lines = [line for line in file.read().splitlines() if line[:1] in "*:-"]
-            os.waitpid(pid, 0)
-            found.append({"family": family, "backend": backend, "lines": lines})
-        return found
-
-
-def _find(name: str) -> str | None:
-    return next((path for path in (f"{directory}/{name}" for directory in DIRECTORIES) if os.access(path, os.X_OK)), None)
-
-
-def _is_filled(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return bool(file.read(1))
-    except OSError:
-        return False
-
-
-def _spawn(path: str) -> tuple[int, int]:
-    read, write = os.pipe2(os.O_CLOEXEC)
-    actions = [(os.POSIX_SPAWN_DUP2, write, 1), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
-    try:
-        return os.posix_spawn(path, [path], {"PATH": ":".join(DIRECTORIES)}, file_actions=actions), read
-    finally:
-        os.close(write)
+        return [
+            {"family": family, "backend": backend, "lines": [line for line in process.communicate()[0].splitlines() if line[:1] in "*:-"]}
+            for family, backend, process in self._running
+        ]

@@ -18,7 +18,6 @@ from pyroute2.netlink.rtnl.ndmsg import NTF_SELF, NUD_FAILED, NUD_INCOMPLETE, NU
 from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-Attributes = dict[int, bytes]
 CLASSES = {
     rtnl.RTM_NEWLINK: ifinfmsg,
     rtnl.RTM_NEWADDR: ifaddrmsg,
@@ -38,16 +37,13 @@ PATIENCE = 10  # seconds for the kernel to answer
 BUFFER = bytearray(1 << 17)  # more than the kernel writes at once (netlink_recvmsg: 32 kB, or one message)
 
 
-class Tables:
+class Tables(socket.socket):
     """A netlink socket of the network namespace the thread is in when it is made."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        super().__init__(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         # not settimeout(): Python would then poll before every call
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", PATIENCE, 0))
-
-    def close(self) -> None:
-        self._socket.close()
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", PATIENCE, 0))
 
     def read_links(self) -> list[dict]:
         """The interfaces: what ip-link(8) prints, with numbers for master, peer and parent."""
@@ -80,7 +76,7 @@ class Tables:
         answers: list[int] = []
         for begin in range(0, len(fds), 64):
             some = fds[begin : begin + 64]
-            self._socket.send(b"".join(_encode(rtnl.RTM_GETNSID, NLM_F_REQUEST, nsidmsg(), NETNSA_FD=fd) for fd in some))
+            self.send(b"".join(_encode(rtnl.RTM_GETNSID, NLM_F_REQUEST, nsidmsg(), NETNSA_FD=fd) for fd in some))
             while len(answers) < begin + len(some):
                 numbers = [message.get_attr("NETNSA_NSID") for message in self._receive()]
                 answers += [-1 if number in (None, NETNSA_NSID_NOT_ASSIGNED) else number for number in numbers]
@@ -88,14 +84,12 @@ class Tables:
 
     def is_alive(self, number: int) -> bool:
         """Whether the namespace this one knows by a number still exists: one being taken down does not."""
-        if number < 0:
-            return False
-        self._socket.send(_encode(rtnl.RTM_GETNSID, NLM_F_REQUEST, nsidmsg(), NETNSA_NSID=number))
+        self.send(_encode(rtnl.RTM_GETNSID, NLM_F_REQUEST, nsidmsg(), NETNSA_NSID=number))
         return all(message["header"]["type"] != NLMSG_ERROR for message in self._receive())
 
     def _receive(self) -> Iterator[nlmsg]:
         """The messages of one read."""
-        data, place = bytes(memoryview(BUFFER)[: self._socket.recv_into(BUFFER)]), 0
+        data, place = bytes(memoryview(BUFFER)[: self.recv_into(BUFFER)]), 0
         while place < len(data):
             length, kind = struct.unpack_from("=IH", data, place)
             message = CLASSES.get(kind, nlmsg)(data, offset=place)
@@ -108,17 +102,14 @@ class Tables:
         body["family"] = family
         question = _encode(request, NLM_F_REQUEST | NLM_F_DUMP, body, **attributes)
         for _ in range(5):
-            self._socket.send(question)
-            rows, whole, done = [], True, False
-            while not done:
-                for message in self._receive():
-                    header = message["header"]
-                    whole = whole and not header["flags"] & NLM_F_DUMP_INTR
-                    if header["type"] == NLMSG_ERROR:
-                        raise OSError(-message["error"], os.strerror(-message["error"]))
-                    done = header["type"] == NLMSG_DONE
-                    rows += [] if done else [message]
-            if whole:
+            self.send(question)
+            rows: list[nlmsg] = []
+            while not rows or rows[-1]["header"]["type"] not in (NLMSG_DONE, NLMSG_ERROR):
+                rows += self._receive()
+            last = rows.pop()
+            if last["header"]["type"] == NLMSG_ERROR:
+                raise OSError(-last["error"], os.strerror(-last["error"]))
+            if not any(row["header"]["flags"] & NLM_F_DUMP_INTR for row in (*rows, last)):
                 break
         return rows
 

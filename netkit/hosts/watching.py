@@ -23,21 +23,20 @@ import subprocess
 import sys
 import time
 
-from netkit.hosts.namespaces import find_namespaces
+from netkit.hosts.namespaces import MOUNTS, find_namespaces
+from netkit.hosts.netfilter import NETLINK_ADD_MEMBERSHIP, NETLINK_NETFILTER, SOL_NETLINK
 from netkit.laboratory.inside.syscalls import NEWNET, Inotify, die_with_parent, set_process_name, setns, unshare
 
 PAUSE, NEVER = 0.02, math.inf
-MOUNTS = "/proc/self/mountinfo"  # poll(2) says when a mount comes or goes: namespaces with a name are mounts
 ENGINE = "/var/run/docker.sock"
 RETRIES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds: a socket is there a little before somebody listens
 # what may change a network, or what is known of it
 KINDS = ("container", "network", "service", "node", "daemon")
 ACTIONS = ("create", "start", "die", "destroy", "rename", "pause", "unpause", "update", "connect", "disconnect", "remove", "reload")
 
-SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_LISTEN_ALL_NSID = 270, 1, 8
-NETLINK_ROUTE, NETLINK_NETFILTER = 0, 12
+NETLINK_LISTEN_ALL_NSID = 8
 # link, neigh, ipv4 and ipv6: ifaddr, route, rule, netconf; nsid; nexthop
-GROUPS = {NETLINK_ROUTE: (1, 3, 5, 7, 8, 24, 9, 11, 19, 25, 28, 32), NETLINK_NETFILTER: (7,)}  # NFNLGRP_NFTABLES
+GROUPS = {socket.NETLINK_ROUTE: (1, 3, 5, 7, 8, 24, 9, 11, 19, 25, 28, 32), NETLINK_NETFILTER: (7,)}  # NFNLGRP_NFTABLES
 ROOM = 1 << 20  # bytes of events that may wait
 ANSWERS = 3  # up to this type, a message answers one of ours: NLMSG_ERROR and the like
 RTM_NEWNSID, RTM_DELNSID = 88, 89
@@ -45,10 +44,9 @@ NUMBER = struct.Struct("=IHHIIBxxxHHiHHI")  # nlmsghdr, rtgenmsg, and the attrib
 
 
 def main() -> None:
-    """Watch until nobody listens any more. The last argument may be the engine's socket; "-" is for a machine without one."""
+    """Watch until nobody listens any more. The argument "-" is for a machine without an engine."""
     set_process_name("netkit-watch")
-    path = sys.argv[-1] if len(sys.argv) > 1 else ENGINE
-    watch(KernelEvents(), None if path == "-" else EngineEvents(path))
+    watch(KernelEvents(), None if "-" in sys.argv else EngineEvents())
 
 
 def watch(kernel: KernelEvents, engine: EngineEvents | None) -> None:
@@ -138,9 +136,8 @@ class EngineEvents:
     Wait for ``inotify``, ``output`` if it is no -1, and the time ``due``.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = os.path.realpath(path)
-        self._process: subprocess.Popen | None = None
+    def __init__(self) -> None:
+        self._path = os.path.realpath(ENGINE)
         self._retries = iter(RETRIES)
         self._since = time.time()
         self.inotify = Inotify()

@@ -18,6 +18,7 @@ command's exit status is then 0, else 1.
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 import sys
@@ -27,10 +28,11 @@ from dataclasses import asdict, dataclass
 
 from netkit.errors import NetkitError
 from netkit.laboratory.lab import OpenLab, open_lab
-from netkit.operator import doctor_probe
 from netkit.operator.doctor_checks import CHECKS, FAILS, LACKS, OK
 from netkit.operator.doctor_facts import Machine, look
 
+IPVS_CMD_GET_INFO = 15  # linux/ip_vs.h
+ANSWERS, HAS_NONE, REFUSED = 0, 1, 2  # exit status of a trial
 SIGNS = {OK: "✓", LACKS: "–", FAILS: "✗"}
 
 
@@ -77,7 +79,7 @@ FEATURES = (
     Feature("nf_tables", "nft add table ip t0", "no firewall traces"),
     Feature("br_netfilter", "test -d /proc/sys/net/bridge", "containers of one bridge cannot be kept apart (--icc=false)"),
     Feature(
-        *("ip_vs", f"{shlex.quote(sys.executable)} -P -m {doctor_probe.__name__} ipvs"),
+        *("ip_vs", f"{shlex.quote(sys.executable)} -P -m netkit.operator.doctor"),
         cost="a Swarm service's virtual address does not answer; DNSRR and tasks.NAME do (05)",
         refused="this kernel has it, and refuses it to user namespaces: Linux 6.10 or newer, or two virtual machines (docs/virtual-machines.md)",
     ),
@@ -115,10 +117,32 @@ def try_feature(lab: OpenLab, feature: Feature) -> Finding:
     if status == 0:
         lab["outside"].run("ip link delete t0; nft delete table ip t0", check=False)
         return Finding(feature.name, OK, "this kernel has it")
-    if feature.refused and status == doctor_probe.REFUSED:
+    if feature.refused and status == REFUSED:
         return Finding(feature.name, LACKS, cost=feature.cost, remedy=feature.refused)
     remedy = feature.remedy or f"as root on this machine: `modprobe {feature.module or feature.name}`, if its kernel was built with it"
     return Finding(feature.name, LACKS, cost=feature.cost, remedy=remedy)
+
+
+def try_family(family: str, command: int) -> int:
+    """Ask a family of generic netlink something without attributes; returns whether it answers, there is none, or it refuses.
+
+    Before Linux 6.10 all commands of IPVS, the kernel's load balancer, want CAP_NET_ADMIN in the first user namespace
+    (``GENL_ADMIN_PERM`` in net/netfilter/ipvs/ip_vs_ctl.c, which became ``GENL_UNS_ADMIN_PERM``), so that ``/proc/net/ip_vs``
+    says nothing about a lab.
+    """
+    from pyroute2.netlink import NLM_F_REQUEST, genlmsg
+    from pyroute2.netlink.exceptions import NetlinkError
+    from pyroute2.netlink.generic import GenericNetlinkSocket
+
+    asking = genlmsg()
+    asking["cmd"], asking["version"] = command, 1
+    try:
+        with GenericNetlinkSocket() as sock:
+            sock.bind(family, genlmsg)
+            sock.nlm_request(asking, msg_type=sock.prid, msg_flags=NLM_F_REQUEST)
+    except NetlinkError as error:
+        return REFUSED if error.code == errno.EPERM else HAS_NONE
+    return ANSWERS
 
 
 def can_open(findings: Sequence[Finding]) -> bool:
@@ -140,3 +164,7 @@ def to_text(findings: Sequence[Finding]) -> str:
 def to_json(findings: Sequence[Finding]) -> str:
     """A list of objects with the fields of :class:`Finding`."""
     return json.dumps([asdict(finding) for finding in findings], indent=1)
+
+
+if __name__ == "__main__":  # what a swarm's engine asks first, for IPVS's version, in the network namespace of whoever runs this
+    sys.exit(try_family("IPVS", IPVS_CMD_GET_INFO))

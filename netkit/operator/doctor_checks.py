@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from netkit.laboratory.engine import OLDEST
 from netkit.laboratory.identity import NAME_REMEDY, NEEDED, calc_usable
-from netkit.operator.doctor_facts import PROGRAMS, FoundEngine, Identities, Machine, UserNamespaces
+from netkit.operator.doctor_facts import PROGRAMS, FoundEngine, Machine, UserNamespaces
 
 OK, LACKS, FAILS = "ok", "lacks", "fails"
 Said = tuple[str, ...]
@@ -154,7 +154,10 @@ def check_identities(machine: Machine) -> Said:
         return FAILS, f"{' and '.join(powerless)} neither setuid root nor with a file capability", cost, remedy
     if not who.user:
         return FAILS, f"user {who.uid} has no name in /etc/passwd", cost, NAME_REMEDY.format(uid=who.uid)
-    counts = {path: count_subordinate(path, who) for path in who.subordinate}
+    counts = {}  # of the ids in each file that a lab of this user has, beside the user's own
+    for path, ranges in who.subordinate.items():
+        usable = calc_usable(ranges, who.user, who.uid, who.gid if path == "/etc/subgid" else who.uid)
+        counts[path] = sum(count for _, count in usable)
     short = {path: count for path, count in counts.items() if 1 + count < NEEDED}
     if short:
         first = find_free_range(tuple(one for ranges in who.subordinate.values() for one in ranges))
@@ -162,12 +165,6 @@ def check_identities(machine: Machine) -> Said:
         asked = [f"--add-{path.removeprefix('/etc/')}s {first}-{first + NEEDED - 1}" for path in short]
         return FAILS, f"{facts} for {who.user}, {NEEDED} needed", cost, f"as root: `usermod {' '.join(asked)} {who.user}`"
     return OK, f"mode user: labs opened from here have {1 + counts.get('/etc/subuid', 0)} user ids"
-
-
-def count_subordinate(path: str, who: Identities) -> int:
-    """How many ids of a file like /etc/subuid a lab of this user has, beside the user's own."""
-    usable = calc_usable(who.subordinate[path], who.user, who.uid, who.gid if path == "/etc/subgid" else who.uid)
-    return sum(count for _, count in usable)
 
 
 def find_free_range(ranges: Sequence[tuple[str, int, int]], count: int = NEEDED) -> int:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import glob
 import json
 import os
 import platform
 import re
 import shutil
+import socket
 import stat
+import struct
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from netkit.errors import NetkitError
 from netkit.laboratory import identity
 from netkit.laboratory.engine import SYSTEM_PATH, find_engine
-from netkit.operator import doctor_probe
+from netkit.laboratory.inside import syscalls as sc
 from netkit.places import cache_dir
 
 # where Docker's own scripts and packages put engines: static binaries, rootless, snap, Docker Desktop's WSL, Nix, Guix
@@ -32,12 +36,14 @@ PROGRAMS = {
     "ip": "iproute2", "nft": "nftables", "brctl": "bridge-utils", "ethtool": "ethtool", "tcpdump": "tcpdump", "conntrack": "conntrack",
     "iperf3": "iperf3", "ping": "iputils-ping", "curl": "curl", "dig": "bind9-dnsutils", "nc": "netcat-openbsd",
 }  # fmt: skip
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7); takes CAP_NET_ADMIN
+STATUS = "/proc/self/status"
 PATIENCE = 20  # seconds for a program to tell its version
 
 
 @dataclass(frozen=True, slots=True)
 class UserNamespaces:
-    """The answers of :mod:`netkit.operator.doctor_probe`, and the kernel's settings (None where it has no such setting)."""
+    """The answers of :func:`try_namespaces`, and the kernel's settings (None where it has no such setting)."""
 
     steps: dict[str, str]
     label: str = ""
@@ -88,62 +94,17 @@ class Engines:
     docker_says: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """All of it. What is a path, a name or what a program said is "" where it is missing; sizes are in bytes."""
-
-    release: str  # the kernel's
-    architecture: str
-    python: tuple[int, int, int]
-    distribution: tuple[str, ...]  # os-release's ID and ID_LIKE
-    engines: Engines
-    namespaces: UserNamespaces
-    identities: Identities
-    iptables: str  # what `iptables --version` says
-    ip6tables: str
-    programs: dict[str, str]
-    memory: int  # free
-    places: dict[str, int]  # directory → what its file system has left
-    control_groups: int  # the version of /sys/fs/cgroup, 0: none is mounted
-    controllers: tuple[str, ...]  # those that this user may use there
-    font: str
-    browser: str
-    ssh: str
-    in_container: bool = False
-    seccomp: bool = False  # system calls of this process are filtered
-    no_new_privileges: bool = False  # setuid programs have no effect
+def look_at_distribution() -> tuple[str, ...]:
+    """os-release's ID and ID_LIKE."""
+    release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', _read("/etc/os-release"), re.MULTILINE))
+    return (release.get("ID", ""), *release.get("ID_LIKE", "").split())
 
 
-def look(engine: str | None = None) -> Machine:
-    """Read everything; ``engine`` is a directory with another engine than the usual one. Raises nothing of its own."""
+def look_at_font() -> str:
+    """The font that figures have for Chinese."""
     from netkit.figure.paint import find_family  # matplotlib takes its time
 
-    release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', _read("/etc/os-release"), re.MULTILINE))
-    status = dict(line.split(":\t", 1) for line in _read("/proc/self/status").splitlines() if ":\t" in line)
-    available = re.search(r"MemAvailable:\s+(\d+)", _read("/proc/meminfo"))
-    version, controllers = look_at_control_groups()
-    return Machine(
-        release=platform.release(),
-        architecture=platform.machine(),
-        python=sys.version_info[:3],
-        distribution=(release.get("ID", ""), *release.get("ID_LIKE", "").split()),
-        engines=look_at_engines(engine),
-        namespaces=look_at_namespaces(),
-        identities=look_at_identities(),
-        iptables=_say("iptables"),
-        ip6tables=_say("ip6tables"),
-        programs={program: shutil.which(program, path=SYSTEM_PATH) or "" for program in PROGRAMS},
-        memory=int(available[1]) << 10 if available else 0,
-        places=look_at_places(),
-        control_groups=version,
-        controllers=controllers,
-        font=find_family("网", False, False) or "",
-        browser=next(filter(None, map(shutil.which, BROWSERS)), ""),
-        ssh=shutil.which("ssh") or "",
-        in_container=any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv"))),
-        seccomp=status.get("Seccomp") == "2",
-        no_new_privileges=status.get("NoNewPrivs") == "1",
-    )
+    return find_family("网", False, False) or ""
 
 
 def look_at_engines(directory: str | None) -> Engines:
@@ -171,17 +132,47 @@ def look_at_engines(directory: str | None) -> Engines:
 def look_at_namespaces() -> UserNamespaces:
     """The kernel's settings, and how far a new user namespace carries."""
     try:
-        said = json.loads(_run([sys.executable, "-I", "-S", doctor_probe.__file__], check=True).stdout)
+        said = _run([sys.executable, "-P", "-m", "netkit.operator.doctor_facts"], check=True)
+        steps = json.loads(said.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        said = {"user": type(error).__name__}
+        steps = {"user": type(error).__name__}
     return UserNamespaces(
-        label=said.pop("label", ""),
-        steps=said,
+        label=steps.pop("label", ""),
+        steps=steps,
         most=_read_number("/proc/sys/user/max_user_namespaces"),
         clone=_read_number("/proc/sys/kernel/unprivileged_userns_clone"),
         restricted=_read_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
         python=os.path.realpath(sys.executable),
     )
+
+
+def try_namespaces() -> dict[str, str]:
+    """What a new user namespace of this user is good for: this process is in one afterwards.
+
+    That ``unshare --user`` succeeds proves little: under Ubuntu 24.04's AppArmor profile ``unprivileged_userns`` it does, and
+    everything that takes a capability inside is then refused
+    (https://ubuntu.com/blog/ubuntu-23-10-restricted-unprivileged-user-namespaces). So each step here uses one. No identity map
+    is needed: whoever makes a user namespace has every capability in it until the next execve(2) (user_namespaces(7)).
+
+    Returns the steps taken, "ok" or the name of an errno, ending with the first that fails; and "label", this process's
+    security label after the first step, as far as the kernel tells.
+    """
+    steps = {
+        "user": lambda: sc.unshare(sc.NEWUSER),
+        "net": lambda: sc.unshare(sc.NEWNET),
+        "admin": lambda: fcntl.ioctl(socket.socket(), SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP)),
+        "mounts": lambda: sc.unshare(sc.NEWNS),
+        "mount": lambda: sc.mount("probe", "/mnt", "tmpfs"),
+    }
+    said = {}
+    for name, step in steps.items():
+        try:
+            step()
+            said[name] = "ok"
+        except OSError as error:
+            said[name] = errno.errorcode.get(error.errno or 0, str(error.errno))
+            break
+    return said | {"label": _read("/proc/self/attr/current").strip("\0\n")}
 
 
 def look_at_identities() -> Identities:
@@ -246,9 +237,10 @@ def _run(command: list[str], **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE, **options)
 
 
-def _read_number(path: str) -> int | None:
-    text = _read(path)
-    return int(text) if text.isdecimal() else None
+def _read_number(path: str, name: str = "") -> int | None:
+    """The number in a file, of those that have names in it the one of ``name``; None if there is none."""
+    found = re.search(rf"^{name}\s*(\d+)", _read(path), re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def _read(path: str) -> str:
@@ -256,3 +248,48 @@ def _read(path: str) -> str:
     with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
         return file.read().strip()
     return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """All of it. What is a path, a name or what a program said is "" where it is missing; sizes are in bytes.
+
+    A field's metadata has how it is read.
+    """
+
+    release: str = field(metadata={"read": platform.release})  # the kernel's
+    architecture: str = field(metadata={"read": platform.machine})
+    python: tuple[int, int, int] = field(metadata={"read": lambda: sys.version_info[:3]})
+    distribution: tuple[str, ...] = field(metadata={"read": look_at_distribution})
+    engines: Engines  # read by the directory that is asked for
+    namespaces: UserNamespaces = field(metadata={"read": look_at_namespaces})
+    identities: Identities = field(metadata={"read": look_at_identities})
+    iptables: str = field(metadata={"read": lambda: _say("iptables")})  # what `iptables --version` says
+    ip6tables: str = field(metadata={"read": lambda: _say("ip6tables")})
+    programs: dict[str, str] = field(
+        metadata={"read": lambda: {program: shutil.which(program, path=SYSTEM_PATH) or "" for program in PROGRAMS}}
+    )
+    memory: int = field(metadata={"read": lambda: (_read_number("/proc/meminfo", "MemAvailable:") or 0) << 10})  # free
+    places: dict[str, int] = field(metadata={"read": look_at_places})  # directory → what its file system has left
+    control_groups: int = field(metadata={"read": lambda: look_at_control_groups()[0]})  # the version of /sys/fs/cgroup, 0: none is mounted
+    controllers: tuple[str, ...] = field(metadata={"read": lambda: look_at_control_groups()[1]})  # those that this user may use there
+    font: str = field(metadata={"read": look_at_font})
+    browser: str = field(metadata={"read": lambda: next(filter(None, map(shutil.which, BROWSERS)), "")})
+    ssh: str = field(metadata={"read": lambda: shutil.which("ssh") or ""})
+    in_container: bool = field(metadata={"read": lambda: any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv")))}, default=False)
+    seccomp: bool = field(
+        metadata={"read": lambda: _read_number(STATUS, "Seccomp:") == 2}, default=False
+    )  # system calls of this process are filtered
+    no_new_privileges: bool = field(
+        metadata={"read": lambda: _read_number(STATUS, "NoNewPrivs:") == 1}, default=False
+    )  # setuid programs have no effect
+
+
+def look(engine: str | None = None) -> Machine:
+    """Read everything; ``engine`` is a directory with another engine than the usual one. Raises nothing of its own."""
+    read = {each.name: each.metadata["read"] for each in fields(Machine) if each.metadata}
+    return Machine(engines=look_at_engines(engine), **{name: read_it() for name, read_it in read.items()})
+
+
+if __name__ == "__main__":
+    print(json.dumps(try_namespaces()))

@@ -43,8 +43,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     wishes = json.loads(sys.stdin.readline())
     try:
-        with hold_lock(wishes):
-            kept = guard(wishes)
+        hold_lock(wishes)
+        kept = guard(wishes)
     except Refusal as error:
         return say({"refused": str(error)})
     except OSError as error:
@@ -58,9 +58,8 @@ def say(message: dict) -> None:
         os.write(1, json.dumps(message).encode() + b"\n")
 
 
-@contextlib.contextmanager
-def hold_lock(wishes: dict):
-    """Be the only guard of this machine; raises Refusal naming the other one."""
+def hold_lock(wishes: dict) -> None:
+    """Be the only guard of this machine until this process ends; raises Refusal naming the other one."""
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         lock.bind(LOCK)
@@ -69,11 +68,6 @@ def hold_lock(wishes: dict):
     lock.listen(8)
     about = json.dumps({key: wishes[key] for key in ("lab", "opener")}).encode()
     threading.Thread(target=_tell, args=(lock, about), daemon=True).start()
-    try:
-        yield
-    finally:
-        lock.shutdown(socket.SHUT_RDWR)
-        lock.close()
 
 
 def _tell(lock: socket.socket, about: bytes) -> None:
@@ -104,8 +98,7 @@ def guard(wishes: dict) -> list[str]:
             check_unused()
     directory = f"{base_directory()}/{PREFIX}{wishes['lab']}"
     os.mkdir(directory, 0o700)  # closed to everybody else but the user who came by ssh
-    if owner != os.geteuid():
-        os.chown(directory, owner, -1)
+    os.chown(directory, owner, -1)
     ledger, proxy = Ledger(wishes["lab"], directory), None
     try:
         if wishes["engine"]:
@@ -147,7 +140,7 @@ def finish_others() -> None:
 
 def find_prefix(address: str, name: str) -> int:
     """How many bits of its address are the network's; raises Refusal if this machine has no such address."""
-    with contextlib.closing(Tables()) as tables:
+    with Tables() as tables:
         found = dict(text.split("/") for _, text in tables.read_addresses())
     if address not in found:
         others = ", ".join(each for each in found if not each.startswith(("127.", "::1", "fe80")))

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 
-from netkit.operator.guard_engine import GATEWAY, LABEL, Ledger, Refusal, ask, labels_of, list_all, name_of, read_swarm, with_label
+from netkit.operator.guard_engine import GATEWAY, LABEL, Ledger, Refusal, ask, labels_of, list_all, name_of, read_swarm
 
 VARIABLE = "NETKIT_LAB_ID"  # in the environment of every command that a lab runs here
 PATIENCE = 10.0  # seconds for what is in use just now to be let go
@@ -69,7 +69,7 @@ def _leave_or_clear(ledger: Ledger) -> list[str]:
     if not swarm["active"]:
         return []
     if ledger.owns(swarm):
-        strangers = _find_strangers(ledger) if swarm["manager"] else _find_foreign_tasks(ledger.lab)
+        strangers = _find_strangers(ledger, swarm["manager"])
         if not strangers:
             for _, path in _list_labelled("containers", ledger.lab):  # an engine that leaves waits for those in its networks
                 _try_delete(path)
@@ -98,8 +98,11 @@ def _leave_swarm() -> None:
             time.sleep(1)
 
 
-def _find_strangers(ledger: Ledger) -> list[str]:
-    """What a manager sees in the swarm that is not this lab's: services, networks, secrets, machines."""
+def _find_strangers(ledger: Ledger, manager: bool) -> list[str]:
+    """What is in the swarm and not this lab's: a manager sees services, networks, secrets and machines, a worker tasks on it."""
+    if not manager:
+        tasks = [row["Labels"] for row in list_all("containers", SERVICE)]
+        return [f"service {labels[SERVICE]}" for labels in tasks if labels.get(LABEL) != ledger.lab]
     found = [
         f"{kind[:-1]} {name_of(row)}"
         for kind in ("services", "networks", "secrets", "configs")
@@ -113,22 +116,16 @@ def _find_strangers(ledger: Ledger) -> list[str]:
     return found
 
 
-def _find_foreign_tasks(lab: str) -> list[str]:
-    """The tasks on a worker that belong to nobody of this lab."""
-    rows = list_all("containers", with_label(SERVICE))
-    return [f"service {row['Labels'][SERVICE]}" for row in rows if row["Labels"].get(LABEL) != lab]
-
-
 def find_labs() -> set[str]:
     """The labs whose label something on this machine bears."""
     kinds = ("containers", "networks", "volumes")
-    return {labels_of(row)[LABEL] for kind in kinds for row in list_all(kind, "all=1", with_label())}
+    return {labels_of(row)[LABEL] for kind in kinds for row in list_all(kind, LABEL, stopped=True)}
 
 
 def _list_labelled(kind: str, lab: str) -> list[tuple[str, str]]:
     """What bears the lab's label, as pairs of its name and the path that removes it."""
     try:
-        rows = list_all(kind, "all=1", with_label(f"{LABEL}={lab}"))
+        rows = list_all(kind, f"{LABEL}={lab}", stopped=True)
     except Refusal:
         if kind not in ("secrets", "configs"):  # only a manager has them
             raise

@@ -19,7 +19,17 @@ PATIENCE = 30.0  # seconds for an engine to say the next word
 LABEL = "netkit.lab"
 FILE = "ledger.json"
 GATEWAY = "docker_gwbridge"  # made by an engine that joins a swarm, and left behind by one that leaves
+BODY = {"containers": "/json", "images": "/json"}  # what is to be added to a path to read, where anything is
 SYSTEM_NETWORKS = (GATEWAY, "ingress")
+
+
+# why an engine cannot be asked, and what helps
+REASONS = (
+    (FileNotFoundError, "there is no Docker engine ({engine} does not exist): install and start one"),
+    (ConnectionRefusedError, "its Docker engine is not running (nobody answers at {engine}): start it"),
+    (PermissionError, "this user may not use Docker ({engine} is closed to them): add them to the group docker, or set sudo = true"),
+    (socket.timeout, "its Docker engine has been silent for {patience:.0f} s"),  # another than TimeoutError before Python 3.10
+)
 
 
 class Refusal(Exception):
@@ -50,7 +60,8 @@ def ask(method: str, path: str, engine: str = SOCKET, patience: float = PATIENCE
         answer = connection.getresponse()
         told = answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
-        raise Refusal(explain(error, engine)) from None
+        why = next((why for kind, why in REASONS if isinstance(error, kind)), "its Docker engine does not answer ({error})")
+        raise Refusal(why.format(engine=engine, error=error, patience=PATIENCE)) from None
     finally:
         connection.close()
     with contextlib.suppress(ValueError):
@@ -60,27 +71,14 @@ def ask(method: str, path: str, engine: str = SOCKET, patience: float = PATIENCE
     return told
 
 
-def explain(error: Exception, engine: str = SOCKET) -> str:
-    """Why an engine cannot be asked, and what helps."""
-    reasons = {
-        FileNotFoundError: f"there is no Docker engine ({engine} does not exist): install and start one",
-        ConnectionRefusedError: f"its Docker engine is not running (nobody answers at {engine}): start it",
-        PermissionError: f"this user may not use Docker ({engine} is closed to them): add them to the group docker, or set sudo = true",
-        # another than TimeoutError before Python 3.10
-        socket.timeout: f"its Docker engine has been silent for {PATIENCE:.0f} s",
-    }
-    return next((why for kind, why in reasons.items() if isinstance(error, kind)), f"its Docker engine does not answer ({error})")
+def list_all(kind: str, label: str = "", stopped: bool = False) -> list[dict]:
+    """What there is of a kind, as the engine's URLs call it ("containers", "volumes"); raises Refusal.
 
-
-def list_all(kind: str, *queries: str) -> list[dict]:
-    """What there is of a kind, as the engine's URLs call it ("containers", "volumes"); raises Refusal."""
-    found = ask("GET", f"/{kind}{'/json' if kind in ('containers', 'images') else ''}?{'&'.join(queries)}")
+    ``label``, a name or name=value, leaves only what bears it; containers are those that run, or the ``stopped``, too.
+    """
+    queries = {"filters": json.dumps({"label": [label]} if label else {}), "all": int(stopped)}
+    found = ask("GET", f"/{kind}{BODY.get(kind, '')}?{urllib.parse.urlencode(queries)}")
     return found["Volumes"] or [] if kind == "volumes" else found
-
-
-def with_label(label: str = LABEL) -> str:
-    """The query that lists only what bears a label, be it a name or name=value."""
-    return "filters=" + urllib.parse.quote(json.dumps({"label": [label]}))
 
 
 def name_of(row: dict) -> str:
@@ -149,7 +147,7 @@ class Ledger:
     def is_foreign(self, kind: str, name: str) -> bool:
         """Whether an object exists that is not this lab's."""
         try:
-            found = ask("GET", f"/{kind}/{name}" + ("/json" if kind in ("containers", "images") else ""))
+            found = ask("GET", f"/{kind}/{name}{BODY.get(kind, '')}")
         except Refusal:
             return False  # not there: the engine itself shall say so
         before = self.facts["before"]

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from netkit.operator.guard_engine import LABEL, PATIENCE, Ledger, Refusal, connect, read_swarm
 
 CHUNK = 1 << 16
-TARGET = re.compile(r"(?P<version>/v\d+\.\d+(?=/))?(?P<path>[^?]*)\??(?P<query>.*)")
+TARGET = re.compile(r"(/v\d+\.\d+(?=/))?([^?]*)\??(.*)")  # version, path, query
 CREATES = ("/containers/create", "/networks/create", "/volumes/create", "/secrets/create", "/configs/create", "/services/create")
 REMOVES = re.compile(r"^/(containers|networks|volumes|services|secrets|configs|images)/(.+)$")
 PRUNES = re.compile(r"^/(containers|networks|volumes)/prune$")
@@ -37,8 +37,7 @@ class Proxy(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: str, owner: int, ledger: Ledger) -> None:
         super().__init__(path, Request)
         os.chmod(path, 0o600)
-        if owner != os.geteuid():
-            os.chown(path, owner, -1)
+        os.chown(path, owner, -1)
         self.ledger = ledger
         self._creating = 0
         self._quiet = threading.Condition()
@@ -75,8 +74,7 @@ class Request(http.server.BaseHTTPRequestHandler):
         with contextlib.suppress(OSError, ValueError):
             self.raw_requestline = self.rfile.readline(CHUNK)
             if self.raw_requestline and self.parse_request():
-                target = TARGET.match(self.path)
-                self._version, self._path, self._query = target["version"] or "", target["path"], target["query"]
+                self._version, self._path, self._query = TARGET.match(self.path).groups("")
                 self._pass_on()
 
     def log_message(self, *_: object) -> None:

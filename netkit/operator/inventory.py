@@ -19,6 +19,7 @@ ssh = "root@192.168.59.254"
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import re
 import tomllib
@@ -180,13 +181,10 @@ def _path(table: dict, key: str, directory: str, where: str) -> str:
 
 def _check_apart(machines: list[Machine]) -> None:
     """No two of them may be the same machine."""
-    seen: dict[object, str] = {}
-    for machine in machines:
-        for same in (machine.address, LOCAL if machine.is_local else (machine.host, machine.port)):
-            if same in seen:
-                shown = same if not isinstance(same, tuple) else machine.where
-                raise ValueError(f"{seen[same]} and {machine.name} are the same machine, {shown}: each needs one of its own")
-            seen[same] = machine.name
+    for one, other in itertools.combinations(machines, 2):
+        if one.address == other.address or (one.host, one.port) == (other.host, other.port):
+            same = other.address if one.address == other.address else other.where
+            raise ValueError(f"{one.name} and {other.name} are the same machine, {same}: each needs one of its own")
 
 
 def _read_lan(table: dict, machines: list[Machine]) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -53,8 +53,11 @@ class Link:
         if self.machine.is_local:  # where there are netkit, and others of this lab to be reached
             path = [sysconfig.get_path("scripts"), *os.environ.get("PATH", "").split(":"), *SYSTEM_PATH.split(":")]
             settings |= {MACHINES_LAB: self._directory, "PATH": ":".join(dict.fromkeys(path))}
-        ssh = ("ssh", *build_options(self.machine, self.control), "-o", "ControlMaster=no", self.machine.host) if self.control else ()
-        return Route(self.machine.name, ssh, self.control, settings, self.machine.sudo)
+        return Route(self.machine.name, self._ssh("-o", "ControlMaster=no"), self.control, settings, self.machine.sudo)
+
+    def _ssh(self, *options: str) -> tuple[str, ...]:
+        """ssh's command line up to the remote command, () for the machine the opener is on."""
+        return ("ssh", *build_options(self.machine, self.control), *options, self.machine.host) if self.control else ()
 
     @property
     def docker(self) -> str:
@@ -65,8 +68,7 @@ class Link:
 
     def open(self, wishes: dict) -> None:
         """Connect, and have the guard prepare the machine; raises LabError with one sentence why not."""
-        options = (*build_options(self.machine, self.control), "-o", "ControlMaster=yes", "-o", "ClearAllForwardings=yes")
-        master = Route(self.machine.name, ("ssh", *options, self.machine.host) if self.control else (), sudo=self.machine.sudo)
+        master = Route(self.machine.name, self._ssh("-o", "ControlMaster=yes", "-o", "ClearAllForwardings=yes"), sudo=self.machine.sudo)
         command, preamble = master.python(GUARD)
         self._stderr = os.memfd_create("stderr")
         try:
@@ -128,8 +130,7 @@ class Link:
 
     def _forward(self) -> None:
         """Let a socket here lead to the guard's door to the engine: never a TCP port."""
-        forward = ("-O", "forward", "-L", f"{self.docker}:{self.facts['docker']}")
-        ssh = ("ssh", *build_options(self.machine, self.control), *forward, self.machine.host)
+        ssh = self._ssh("-O", "forward", "-L", f"{self.docker}:{self.facts['docker']}")
         done = subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
         if done.returncode:
             remedy = f"AllowStreamLocalForwarding has to be yes there ({done.stderr.strip()})"

@@ -108,15 +108,12 @@ class MachinesLab(Lab):
         return super().__getitem__(name)
 
 
-class OpenMachines(MachinesLab):
+class OpenMachines(MachinesLab, contextlib.AbstractContextManager):
     """A lab of real machines that this process opened: it closes with the ``with`` block, and with the process."""
 
     def __init__(self, place: Place, links: list[Link]) -> None:
         super().__init__(place.path)
         self._place, self._links = place, links
-
-    def __enter__(self) -> OpenMachines:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close_and_tell()
@@ -148,17 +145,14 @@ class Place:
     def __init__(self, lab: str) -> None:
         self.path = f"{base_directory()}/{PREFIX}{lab}"
         os.mkdir(self.path, 0o700)
-        wait, self._hold = os.pipe2(os.O_CLOEXEC)
+        command = ["sh", "-c", KEEPER, "netkit-keeper", self.path]
         try:
-            command = ["sh", "-c", KEEPER, "netkit-keeper", self.path]
-            self._keeper = subprocess.Popen(command, stdin=wait, stdout=subprocess.DEVNULL, start_new_session=True, cwd="/")
+            self._keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, cwd="/")
         except BaseException:
             shutil.rmtree(self.path)
             raise
-        finally:
-            os.close(wait)
         # held by the opener alone: whoever can have it knows that the lab is over
-        self._lock = os.open(f"{self.path}/{LOCK}", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._lock = open(f"{self.path}/{LOCK}", "wb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def close(self) -> None:
@@ -168,10 +162,8 @@ class Place:
 
     def disown(self) -> None:
         """In a forked child: let go of it, which belongs to the parent alone."""
-        for fd in (self._hold, self._lock):
-            if fd >= 0:
-                os.close(fd)
-        self._hold = self._lock = -1
+        self._keeper.stdin.close()
+        self._lock.close()
 
 
 def find_places() -> list[str]:

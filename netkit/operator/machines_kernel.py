@@ -12,8 +12,8 @@ import os
 import select
 import signal
 import sys
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from netkit.errors import said_at_the_end
 from netkit.laboratory.inside import syscalls as sc
@@ -30,12 +30,9 @@ def serve(arguments: Sequence[str], client: Sequence[int]) -> int:
 
     ``arguments`` are ipykernel's, ``client`` descriptors that become readable when the client ends. Raises LabError.
     """
-    importing = threading.Thread(target=__import__, args=("netkit.kernel_app",))
-    importing.start()  # ipykernel takes as long to import as machines to answer
-    try:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(__import__, "netkit.kernel_app")  # ipykernel takes as long to import as machines to answer
         lab = open_machines(os.environ[INVENTORY], os.path.basename(os.environ.get("JPY_SESSION_NAME", "")))
-    finally:
-        importing.join()
     child = os.fork()
     if child == 0:
         _serve(lab, arguments)

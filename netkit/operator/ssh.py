@@ -70,11 +70,6 @@ def build_payload() -> bytes:
     return f"{len(buffer.getvalue()):0{WIDTH}}".encode() + buffer.getvalue()
 
 
-def python_command(python: str, module: str, *arguments: str) -> list[str]:
-    """The command that runs ``main()`` of a module out of the archive it is sent."""
-    return [python, "-I", "-S", "-c", BOOTSTRAP, module, *arguments]
-
-
 HANGUP_PATIENCE = 0.5  # seconds from SIGHUP to SIGKILL
 CONNECT_PATIENCE = 8  # seconds
 SILENCE = 5  # seconds after which the far side is asked whether it is still there; three times
@@ -97,7 +92,7 @@ SCRUBBED_PREFIXES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_CERT
 
 
 def build_options(machine: Machine, control: str) -> list[str]:
-    """ssh's arguments up to the command, for a connection that is shared through the socket ``control``."""
+    """ssh's options for a connection that is shared through the socket ``control``."""
 
     def quote(path: str) -> str:  # as ssh's configuration takes it: blanks in quotes, "%" doubled
         return '"' + path.replace("%", "%%") + '"'
@@ -143,9 +138,8 @@ class Route:
         try:
             if fds is None:
                 return self._start_on_terminal(words, mark)
-            with open(os.devnull, "rb") as nothing:
-                stdin = nothing.fileno() if self.ssh and is_script(fds[0]) else fds[0]
-                return Process(self, popen(words, stdin, *fds[1:]), mark), None
+            stdin = subprocess.DEVNULL if self.ssh and is_script(fds[0]) else fds[0]
+            return Process(self, popen(words, stdin, *fds[1:]), mark), None
         except OSError as error:
             raise LabError(f"on {self.name}: {error}") from None
 
@@ -161,7 +155,8 @@ class Route:
 
     def python(self, module: str, *arguments: str) -> tuple[list[str], bytes]:
         """See :meth:`netkit.laboratory.remote.Transport.python`: the code itself is sent."""
-        return python_command("python3" if self.ssh else sys.executable, module, *arguments), build_payload()
+        python = "python3" if self.ssh else sys.executable
+        return [python, "-I", "-S", "-c", BOOTSTRAP, module, *arguments], build_payload()
 
     def check(self) -> None:
         """Raises LabError if the connection is no more."""
