@@ -131,7 +131,7 @@ def _tell(seconds: list[float]) -> str:
 def _find_processes(lab: Lab) -> dict[str, list[psutil.Process]]:
     """Watchers and collectors of the lab, its kernel, and the browser's renderers."""
     inside = psutil.Process(lab.pid).children(recursive=True)
-    kernels = [each for each in psutil.Process(lab.opener).children(recursive=True) if "netkit.kernel" in " ".join(each.cmdline())]
+    kernels = [each for each in psutil.Process(lab.facts["opener"]).children(recursive=True) if "netkit.kernel" in " ".join(each.cmdline())]
     browser = [each for each in psutil.Process().children(recursive=True) if "--type=renderer" in each.cmdline()]
     return {
         "watchers": [each for each in inside if each.name() in ("netkit-watch", "docker")],  # docker events

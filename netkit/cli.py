@@ -1,27 +1,33 @@
-"""The ``netkit`` command: thin, every subcommand hands over to the room that does the work."""
+"""The ``netkit`` command: thin, every subcommand but ``start`` hands over to the room that does the work."""
 
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from netkit import __version__
+import netkit
 from netkit.errors import NetkitError
 
+FIRST = "00-start-here.ipynb"
+LOOPBACK = "127.0.0.1"
 
-def main(arguments: Sequence[str] | None = None) -> None:
+
+def main() -> None:
     """Run one netkit command and exit with its status; a user's mistake is one sentence and status 2."""
     # no sign that a locale or PYTHONIOENCODING lacks ends a command, as on Python's stderr; who asked for "ascii:replace" gets that
     if getattr(sys.stdout, "errors", None) in ("strict", "surrogateescape"):
         sys.stdout.reconfigure(errors="backslashreplace")
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = sys.argv[1:]
     dashes = words.index("--") if "--" in words else len(words)
     options = _build_parser().parse_args(words[:dashes])
     options.command = words[dashes + 1 :]
     try:
+        if options.usage and not options.command:
+            raise NetkitError(f"no command to run: {options.usage}")
         sys.exit(options.action(options))
     except NetkitError as error:
         print(f"netkit: {error}", file=sys.stderr)
@@ -35,17 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="netkit", description="Labs of real machines with real Docker engines, made of namespaces.")
-    parser.add_argument("--version", action="version", version=f"netkit {__version__}")
+    parser.add_argument("--version", action="version", version=f"netkit {netkit.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, action: Callable[[argparse.Namespace], int], what: str, usage: str | None = None) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what, usage=usage)
-        command.set_defaults(action=action)
+        command.set_defaults(action=action, usage=usage)
         return command
 
     start = add("start", _start, "open JupyterLab on the notebooks")
     start.add_argument("--port", type=int, default=8888, help="the port on 127.0.0.1 (default 8888; the next free one if taken)")
-    start.add_argument("--ip", default="127.0.0.1", help="the address to listen on, if not 127.0.0.1: in a container or a virtual machine")
+    start.add_argument("--ip", default=LOOPBACK, help=f"the address to listen on, if not {LOOPBACK}: in a container or a virtual machine")
     start.add_argument("--no-browser", action="store_true", help="only print the address")
     start.add_argument("--notebooks", metavar="DIR", help="open the notebooks of this directory instead of the workshop's own")
 
@@ -60,10 +66,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
     on = add("on", _on, "from inside a lab, run a command on another host", "netkit on NODE -- COMMAND…")
     on.add_argument("node")
-    _add_looking_options(
-        add("topology", _topology, "from inside a lab, its network as text, JSON or a picture"),
-        add("trace", _trace, "from inside a lab, run a command and show the way its packets took", "netkit trace [options] -- COMMAND…"),
-    )
+    _add_looking(add)
     add("ps", _ps, "labs now open").add_argument("--json", action="store_true")
 
     doctor = add("doctor", _doctor, "what this machine can and cannot do, each with its remedy")
@@ -72,13 +75,16 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_looking_options(topology: argparse.ArgumentParser, trace: argparse.ArgumentParser) -> None:
+def _add_looking(add: Callable[..., argparse.ArgumentParser]) -> None:
+    topology = add("topology", _topology, "from inside a lab, its network as text, JSON or a picture")
     topology.add_argument("--format", metavar="FORMAT", help="text (the default), json, png or svg; FILE's ending tells, too")
     topology.add_argument("-o", "--output", metavar="FILE", help="where to write it (standard output without)")
     topology.add_argument("--node", help="only this host")
     topology.add_argument("--focus", action="append", default=[], metavar="CONTAINER", help="only this container and what it is joined to")
-    what = "addresses (the default), macs, rules, routes …; all for all"
-    topology.add_argument("--show", default="addresses", metavar="WHAT,…", help=what)
+    topology.add_argument(
+        "--show", default="addresses", metavar="WHAT,…", help="addresses (the default), macs, rules, routes …; all for all"
+    )
+    trace = add("trace", _trace, "from inside a lab, run a command and show the way its packets took", "netkit trace [options] -- COMMAND…")
     trace.add_argument("--node", help="the host to run it on (the caller's own unless told)")
     trace.add_argument("--times", action="store_true", help="with µs since the command began")
     trace.add_argument("--rules", action="store_true", help="with every rule of the packet filter that the packets met")
@@ -92,31 +98,55 @@ def _add_lab_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=("user", "root"), help="whose identities the lab has (chosen by who calls)")
 
 
-def _need_command(options: argparse.Namespace, usage: str) -> list[str]:
-    if not options.command:
-        raise NetkitError(f"no command to run: {usage}")
-    return options.command
-
-
 def _start(options: argparse.Namespace) -> int:
-    from netkit.server import start_server
+    """Become JupyterLab, with its token, on the workshop's notebooks or those of another directory, its terminals in the lab.
 
-    return start_server(options.port, not options.no_browser, options.notebooks, options.ip)
+    Nothing here weakens its token or its origin checks. Raises NetkitError for a bad port or address, and for a directory that is none.
+    """
+    try:
+        ipaddress.ip_address(options.ip)
+    except ValueError:
+        raise NetkitError(f"{options.ip!r} is no IP address to listen on: leave --ip out, and it is {LOOPBACK}") from None
+    if not 0 < options.port < 65536:
+        raise NetkitError(f"{options.port} is no port: use one from 1 to 65535")
+    notebooks = os.path.abspath(options.notebooks) if options.notebooks else _find_notebooks()
+    if not os.path.isdir(notebooks):
+        raise NetkitError(f"{notebooks} is no directory: name one that holds notebooks, or leave --notebooks out")
+    # -P: both work among a learner's files, and a learner's json.py is none of their own
+    python = [sys.executable, "-P", "-m"]
+    argv = [
+        *(*python, "jupyterlab", f"--ServerApp.ip={options.ip}", f"--ServerApp.port={options.port}", f"--ServerApp.root_dir={notebooks}"),
+        # wherever it listens: requests are for the loopback address a person sees, or they are refused
+        "--ServerApp.allow_remote_access=False",
+        f"--ServerApp.terminado_settings={{'shell_command': {[*python, 'netkit', 'shell', '--of-server']!r}}}",
+        "--MultiKernelManager.default_kernel_name=netkit",
+        *([f"--LabApp.default_url=/lab/tree/{FIRST}"] if os.path.exists(os.path.join(notebooks, FIRST)) else []),
+        *(["--no-browser"] if options.no_browser else []),
+        *(["--allow-root"] if os.geteuid() == 0 else []),
+    ]
+    os.chdir(notebooks)  # where terminals start
+    netkit.put_workplace_last()
+    os.execv(argv[0], argv)
+
+
+def _find_notebooks() -> str:
+    """The directory with the notebooks: beside the package, else below the working directory."""
+    beside = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "notebooks")
+    for place in (beside, os.path.join(os.getcwd(), "notebooks")):
+        if os.path.exists(os.path.join(place, FIRST)):
+            return place
+    return os.getcwd()
 
 
 def _run(options: argparse.Namespace) -> int:
     from netkit.labs import open_wanted_lab
 
-    command = _need_command(options, "netkit run [--nodes N] [--engine DIR] -- COMMAND…")
     with open_wanted_lab(options.nodes, mode=options.mode, engine=options.engine, label="run") as lab:
-        return lab["node1"].call(command)
+        return lab["node1"].call(options.command)
 
 
 def _on(options: argparse.Namespace) -> int:
-    from netkit.labs import current_lab
-
-    command = _need_command(options, "netkit on NODE -- COMMAND…")
-    return current_lab()[options.node].call(command)
+    return netkit.lab()[options.node].call(options.command)
 
 
 def _shell(options: argparse.Namespace) -> int:
@@ -127,19 +157,17 @@ def _shell(options: argparse.Namespace) -> int:
 
 def _topology(options: argparse.Namespace) -> int:
     from netkit.figure.draw import choose_format, export, write_output
-    from netkit.network.capture import capture
 
     form = choose_format(options.format, options.output)
     show = tuple(word for word in options.show.split(",") if word)
-    write_output(export(capture(), form, show=show, node=options.node, focus=options.focus), form, options.output)
+    write_output(export(netkit.capture(), form, show=show, node=options.node, focus=options.focus), form, options.output)
     return 0
 
 
 def _trace(options: argparse.Namespace) -> int:
     from netkit.tracing.run import run_trace
 
-    command = _need_command(options, "netkit trace [--node NODE] -- COMMAND…")
-    return run_trace(command, options)
+    return run_trace(options.command, options)
 
 
 def _ps(options: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ import resource
 import select
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from netkit.errors import LabError, NetkitError, said_at_the_end
@@ -41,7 +41,6 @@ from netkit.places import spare_settings
 
 NODE = "node1"
 CONNECTION_FILE = "/run/netkit-kernel.json"
-DEFAULT_NODES = 2
 FILES, FILES_NEEDED = 1024, 128  # open at once: Linux's usual limit, and 80 for a kernel at rest with what a few cells open
 
 
@@ -53,18 +52,15 @@ def main() -> None:
     try:
         ensure_files()
         with ports_held(connection):
-            status = _open_and_run(path, connection, more, client)
+            sys.exit(_open_and_run(path, connection, more, client))
     except (NetkitError, OSError, ValueError) as error:
         print(f"netkit: {error}", file=sys.stderr)
-        try:  # every cell is to be answered with the reason, where at least that is possible
+        # every cell is to be answered with the reason, where at least that is possible
+        with contextlib.suppress(Exception), said_at_the_end("the kernel that was to say so in the notebook"):
             from netkit import kernel_app
 
             kernel_app.run_refusal(["-f", path, *more], str(error))
-        except Exception as failure:
-            # sys.stderr may be the notebook's by now, and that takes open files
-            print(f"netkit: nor is there a kernel to say so in the notebook: {type(failure).__name__}: {failure}", file=sys.__stderr__)
-        status = 1
-    sys.exit(status)
+        sys.exit(1)
 
 
 def read_arguments(words: Sequence[str]) -> tuple[str, list[str]]:
@@ -75,28 +71,24 @@ def read_arguments(words: Sequence[str]) -> tuple[str, list[str]]:
     """
     parser = argparse.ArgumentParser(prog="netkit.kernel", add_help=False, allow_abbrev=False)
     # as ipykernel spells it: an alias, with one dash or two, or the full name of the setting
-    names = ("-f", "--f", "--IPKernelApp.connection_file", "--ConnectionFileMixin.connection_file")
-    parser.add_argument(*names, dest="connection_file", default="")
+    parser.add_argument("-f", "--f", "--IPKernelApp.connection_file", "--ConnectionFileMixin.connection_file", dest="file", default="")
     found, more = parser.parse_known_args(words)
     if more:  # before a lab is opened; without, ipykernel is imported while it opens
         from netkit import kernel_app
 
         kernel_app.check_arguments(more)
-    if not found.connection_file:
+    if not found.file:
         _refuse("no connection file was named")
-    return os.path.abspath(found.connection_file), more
+    return os.path.abspath(found.file), more
 
 
 def _read_connection(path: str) -> dict:
     """What a connection file says; exits with status 2 and a sentence if it is none."""
     try:
         with open(path, encoding="utf-8") as file:
-            connection = json.load(file)
-    except (OSError, ValueError) as error:
+            return {**json.load(file)}
+    except (OSError, ValueError, TypeError) as error:  # TypeError: some JSON, but no object
         _refuse(f"{path} is no connection file that can be read ({error})")
-    if not isinstance(connection, dict):
-        _refuse(f"{path} is no connection file")
-    return connection
 
 
 def _refuse(why: str) -> NoReturn:
@@ -116,9 +108,8 @@ def ensure_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, most), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
-@contextlib.contextmanager
-def ports_held(connection: dict) -> Iterator[None]:
-    """Keep others from the ports of ``connection`` until ipykernel has bound them.
+def ports_held(connection: dict) -> contextlib.ExitStack:
+    """Keep others from the ports of ``connection`` until ipykernel has bound them: they are held until what this returns is closed.
 
     The client found them free and closed them again (``jupyter_client.connect.write_connection_file``), and while a lab
     opens, any connection of this machine may be given one (seen twice in 1,400 starts, four at once). A socket that is
@@ -126,14 +117,14 @@ def ports_held(connection: dict) -> Iterator[None]:
 
     ``connection`` is the content of a connection file.
     """
-    with contextlib.ExitStack() as held:
-        if connection.get("transport", "tcp") == "tcp":
-            for port in (value for name, value in connection.items() if name.endswith("_port") and value):
-                sock = held.enter_context(socket.socket())
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                with contextlib.suppress(OSError):  # taken already: ipykernel says so, with the address
-                    sock.bind((connection.get("ip", "127.0.0.1"), port))
-        yield
+    held = contextlib.ExitStack()
+    if connection.get("transport", "tcp") == "tcp":
+        for port in (value for name, value in connection.items() if name.endswith("_port") and value):
+            sock = held.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):  # taken already: ipykernel says so, with the address
+                sock.bind((connection.get("ip", "127.0.0.1"), port))
+    return held
 
 
 def _open_and_run(path: str, connection: dict, more: Sequence[str], client: list[int]) -> int:
@@ -142,7 +133,7 @@ def _open_and_run(path: str, connection: dict, more: Sequence[str], client: list
         from netkit.operator.machines_kernel import serve
 
         return serve(["-f", path, *more], client)
-    text = os.environ.get("NETKIT_NODES", str(DEFAULT_NODES))
+    text = os.environ.get("NETKIT_NODES", "2")
     nodes = check_count(int(text) if text.isdecimal() else 0)
     # over ipc the client looks for the sockets' files, so their directory has to stay the same
     keep = (os.path.dirname(path),) if connection.get("transport") == "ipc" else ()

@@ -26,12 +26,11 @@ ENTRANCE = "netkit-entry"
 
 
 class FoundLab(Lab):
-    """A lab another process opened; ``pid`` is its first process, ``opener`` who opened it."""
+    """A lab another process opened; ``pid`` is its first process."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(f"/proc/{pid}/root")
         self.pid = pid
-        self.opener: int = self.facts["opener"]
 
 
 def is_in_lab() -> bool:
@@ -81,8 +80,9 @@ def find_labs() -> list[FoundLab]:
     labs = []
     for pid in _pids():
         with contextlib.suppress(OSError, LabError):
+            name, parent = _read_stat(pid)
             # a host's process, too, bears the lab's name for a moment; but not below the entrance
-            if (_name(pid), _name(_parent(pid))) == (NAME, ENTRANCE) and os.geteuid() in (0, os.stat(f"/proc/{pid}").st_uid):
+            if name == NAME and _read_stat(parent)[0] == ENTRANCE and os.geteuid() in (0, os.stat(f"/proc/{pid}").st_uid):
                 labs.append(FoundLab(pid))
     return labs
 
@@ -107,8 +107,8 @@ def find_own_labs(patience: float = 20.0) -> list[Lab]:
     deadline = time.monotonic() + patience
     server = os.getppid()
     while True:
-        labs = [lab for lab in (*find_labs(), *find_machines_labs()) if _parent(lab.facts["opener"]) == server]
-        launchers = {pid for pid in _pids() if _parent(pid) == server and b"netkit.kernel" in _read(pid, "cmdline").split(b"\0")}
+        labs = [lab for lab in (*find_labs(), *find_machines_labs()) if _read_stat(lab.facts["opener"])[1] == server]
+        launchers = {pid for pid in _pids() if _read_stat(pid)[1] == server and b"netkit.kernel" in _read(pid, "cmdline").split(b"\0")}
         if launchers <= {lab.facts["opener"] for lab in labs} or time.monotonic() > deadline:
             return labs
         time.sleep(0.05)
@@ -125,13 +125,10 @@ def _read(pid: int, name: str) -> bytes:
     return b""
 
 
-def _name(pid: int) -> str:
-    return _read(pid, "comm").decode(errors="replace").strip()
-
-
-def _parent(pid: int) -> int:
-    after_name = _read(pid, "stat").rpartition(b")")[2].split()
-    return int(after_name[1]) if after_name else 0
+def _read_stat(pid: int) -> tuple[str, int]:
+    """A process's name and its parent (proc_pid_stat(5)); ("", 0) for one that has gone."""
+    name, _, rest = _read(pid, "stat").decode(errors="replace").partition("(")[2].rpartition(")")
+    return name, int(rest.split()[1]) if rest else 0
 
 
 def describe_labs() -> list[dict]:

@@ -16,7 +16,7 @@ import pytest
 
 import netkit
 from netkit.errors import LabError
-from netkit.laboratory.inside.engine import STOPPED
+from netkit.laboratory.inside.dockerd import STOPPED
 from netkit.laboratory.lab import open_lab
 from netkit.laboratory.spec import ENGINE_SERVICE
 from netkit.network import capture as capturing

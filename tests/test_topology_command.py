@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from netkit.laboratory.inside.engine import STOPPED
+from netkit.laboratory.inside.dockerd import STOPPED
 from netkit.laboratory.lab import open_lab
 from netkit.network.capture import Topology
 from tests.conftest import NETKIT

@@ -87,7 +87,7 @@ def test_texts_do_not_overlap_whatever_is_shown(example):
     for show in SHOWN:
         picture = lay_out(topology, show=show)
         check_lines(picture, f"{example} {show}")
-        check_texts(draw.paint(picture), f"{example} {show}")
+        check_texts(paint.paint(picture), f"{example} {show}")
 
 
 CROWDS = [(count, 1 + count % 4, 1 + count % 3) for count in range(1, 49)]
@@ -99,7 +99,7 @@ def test_crowds_are_legible():
     for count, nodes, networks in CROWDS:
         picture = lay_out(topologies.crowd(count, nodes, networks))
         check_lines(picture, f"{count} on {nodes}")
-        check_texts(draw.paint(picture), f"{count} on {nodes}")
+        check_texts(paint.paint(picture), f"{count} on {nodes}")
 
 
 def test_crossed_wires_are_legible():
@@ -113,7 +113,7 @@ def test_crossed_wires_are_legible():
             made.run(f"c{number}", *pair)
         picture = lay_out(topologies.join(made))
         check_lines(picture, f"{networks} networks")
-        check_texts(draw.paint(picture), f"{networks} networks")
+        check_texts(paint.paint(picture), f"{networks} networks")
 
 
 @pytest.mark.parametrize("example", ["single", "modes", "two_networks", "workshop", "swarm", "attached", "handmade", "macvlan"])
@@ -293,7 +293,7 @@ def test_a_diff_is_marked():
     assert {"new", "gone", "changed"} <= said(picture)
     badges = [shape for shape in picture.shapes if getattr(shape, "role", "") == "badge"]
     assert len(badges) == 3 + len(marks)
-    check_texts(draw.paint(picture), "diff")
+    check_texts(paint.paint(picture), "diff")
 
 
 def test_the_nat_of_a_node_that_was_switched_off_is_gone_with_it():
@@ -325,7 +325,7 @@ def test_any_two_examples_can_be_compared():
         before, after = topologies.EXAMPLES[one](), topologies.EXAMPLES[other]()
         changes = (topologies.Change("appeared", "LAN"), topologies.Change("mystery", "node1"), topologies.Change("moved", "node1/x/y/z"))
         picture = lay_out(after, diff=topologies.Diff(before=before, after=after, changes=changes))
-        check_texts(draw.paint(picture), f"{one} to {other}")
+        check_texts(paint.paint(picture), f"{one} to {other}")
 
 
 def spoil(topology: Topology, chance: random.Random) -> Topology:
@@ -367,7 +367,7 @@ def test_torn_topologies_are_drawn():
         for picture in (lay_out(torn[0], show=chance.choice(SHOWN)), lay_out(torn[1], diff=diff)):
             check_lines(picture, f"torn {number}")
             if number % 4 == 0:
-                check_texts(draw.paint(picture), f"torn {number}")
+                check_texts(paint.paint(picture), f"torn {number}")
 
 
 def test_hostile_names_are_drawn_as_they_are():
@@ -386,11 +386,17 @@ def test_broken_nodes_say_so():
     assert "nothing to draw" in " ".join(said(lay_out(Topology())))
 
 
+def forget_fonts() -> None:
+    """Let paint look anew for the fonts that this machine has."""
+    for function in vars(paint).values():
+        getattr(function, "cache_clear", lambda: None)()
+
+
 def test_missing_letters_are_told_once(monkeypatch):
     """Letters that no font has become □ with one warning of ours, naming the package; matplotlib never warns."""
     monkeypatch.setattr(paint, "_warned", set())
     monkeypatch.setattr(paint, "find_others", lambda: ())
-    paint.forget()
+    forget_fonts()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figures = [draw.draw(topologies.hostile()) for _ in range(2)]
@@ -399,7 +405,7 @@ def test_missing_letters_are_told_once(monkeypatch):
     told = [str(warning.message) for warning in caught]
     assert all(text.startswith("this figure has") for text in told), told
     assert sum("fonts-noto-cjk" in text for text in told) == 1
-    paint.forget()
+    forget_fonts()
 
 
 def test_no_pyplot():

@@ -147,7 +147,7 @@ def test_what_everybody_left_is_swept():
 
     with kernel() as (manager, _), subprocess.Popen(["sleep", "1000"]) as guest:
         started = launcher(manager)
-        (mine,) = (lab for lab in find_labs() if lab.opener == started.pid)
+        (mine,) = (lab for lab in find_labs() if lab.facts["opener"] == started.pid)
         groups = [path for path in (f"{place}/netkit-{mine.id}" for place in HIERARCHIES) if os.path.isdir(path)]
         if not groups:
             guest.kill()

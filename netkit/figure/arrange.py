@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, permutations
+from itertools import count, pairwise, permutations
 
 from netkit.figure.picture import natural
 from netkit.figure.plan import Item, NodePlan
@@ -90,8 +90,8 @@ def calc_lanes(needs: Sequence[Need], left: float, right: float) -> tuple[Arm, .
 
 def _calc_cost(arms: Sequence[Arm]) -> tuple:
     crossed = sum(len(_cross(arm, arms).crossings) for arm in arms)
-    lanes = max((arm.lane for arm in arms), default=0)
-    return (60 * lanes + 40 * crossed + max((arm.x1 for arm in arms), default=0), tuple((arm.lane, arm.need.key) for arm in arms))
+    lanes, end = max((arm.lane for arm in arms), default=0), max((arm.x1 for arm in arms), default=0)
+    return (60 * lanes + 40 * crossed + end, tuple((arm.lane, arm.need.key) for arm in arms))
 
 
 def _cross(arm: Arm, arms: Iterable[Arm]) -> Arm:
@@ -102,10 +102,7 @@ def _cross(arm: Arm, arms: Iterable[Arm]) -> Arm:
 def _place(order: Sequence[Need], left: float, right: float) -> list[Arm]:
     arms: list[Arm] = []
     for need in order:
-        lane = 0
-        while (arm := _try(need, lane, arms, left, right)) is None:
-            lane += 1
-        arms.append(arm)
+        arms.append(next(arm for lane in count() if (arm := _try(need, lane, arms, left, right))))
     return arms
 
 
@@ -134,13 +131,22 @@ def _fit(need: Need, crossings: Sequence[float], left: float, right: float) -> A
         x1 = max(x1, x0 + need.width)
     start = max(x0, need.clear)
     edges = [start - CLEAR, *(x for x in crossings if start < x < x1), x1 + CLEAR]
-    for begin, end in pairwise(edges):
-        if end - begin - 2 * CLEAR >= need.width - 0.01:
-            return Arm(need, x0, x1, begin + CLEAR, end - begin - 2 * CLEAR)
+    begin, room = find_gap(edges, need.width - 0.01, CLEAR, CLEAR)
+    if room >= need.width - 0.01:
+        return Arm(need, x0, x1, begin, room)
     begin = edges[-2] + CLEAR
     while inside := [x for x in crossings if begin - CLEAR < x < begin + need.width + CLEAR]:
         begin = min(inside) + CLEAR + 0.01
     return Arm(need, x0, max(x1, begin + need.width), begin, need.width)
+
+
+def find_gap(edges: Sequence[float], width: float, before: float, after: float) -> tuple[float, float]:
+    """Where a text of this width stands between some lines, so far after one and before the next, and how much room it has.
+
+    That is the first place which is wide enough, or else the widest.
+    """
+    gaps = [(begin + before, end - begin - (before + after)) for begin, end in pairwise(edges)]
+    return next((gap for gap in gaps if gap[1] >= width), max(gaps, key=lambda gap: gap[1]))
 
 
 def _place_bare(need: Need, arms: list[Arm], left: float, right: float) -> list[Arm]:

@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 
 from netkit.errors import NetkitError
 from netkit.figure.layout import calc_layout
-from netkit.figure.picture import Picture
 from netkit.network.model import Topology
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DOTS = 144  # per inch, unless the figure is very wide
-WIDEST = 3200  # dots
 COLOURS = 64  # of a PNG
 INSTEAD = {None: ", Verdana, sans-serif", " Mono": ", Menlo, monospace"}
 FORMATS = ("text", "json", "png", "svg")
@@ -32,17 +29,9 @@ def draw(topology: Topology, *, width: float | None = None, **options) -> Figure
     (container, sandbox, endpoint, network); ``node`` draws that node alone; ``focus`` names containers to show, the others
     being counted; ``diff`` marks what has changed. Raises NetkitError for a word, node or container that there is not.
     """
-    from netkit.figure.paint import measure
+    from netkit.figure.paint import measure, paint
 
     return paint(calc_layout(topology, measure=measure, **options), width=width)
-
-
-def paint(picture: Picture, *, width: float | None = None) -> Figure:
-    """A figure of a layout; ``width`` in inches."""
-    from netkit.figure.paint import Painter
-
-    scale = width * 72 / picture.width if width else 1.0
-    return Painter(picture, scale, dpi=min(DOTS, WIDEST / (picture.width / 72 * scale))).paint()
 
 
 def to_png(figure: Figure) -> bytes:

@@ -7,19 +7,19 @@ boxes; their tunnels lie beneath the LAN.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from netkit.errors import NetkitError
+from netkit.figure.arrange import find_gap
+from netkit.figure.contents import calc_plan
 from netkit.figure.node import CHIP, LANE, PAD, WIRE, NodeFigure
 from netkit.figure.picture import ASIDE, CAPTION, NET, NOTHING, Layer, Measure, Picture, Sheet, Words, calc_clean
 from netkit.figure.plan import Context, Item, Net, NodePlan, Piece, Port, calc_size
-from netkit.figure.scene import calc_plan
 from netkit.figure.style import calc_styles
 from netkit.network.model import Lan, Node, Topology
 from netkit.network.select import SHOW as TOLD
-from netkit.network.select import calc_selection
+from netkit.network.select import calc_selection, calc_show, find_nodes
 
 SHOW = (*TOLD, "terms")
 MOST = 16  # containers that a figure shows one by one, side by side
@@ -31,15 +31,17 @@ DROP = 20.0  # from a border to the LAN
 TALL = 21.0  # the LAN
 TUNNEL = 21.0  # from one tunnel to the next
 CABLE = 0.62  # where on a label its cable leaves
+Point = tuple[float, float]
+ASTRIDE = 12.0, 6.0  # between a text and the lines that pass on its left and on its right
 
 
 def calc_layout(
     topology: Topology,
     *,
     measure: Measure,
-    show: Iterable[str] = frozenset({"addresses"}),
+    show: Collection[str] = ("addresses",),
     node: str | None = None,
-    focus: Iterable[str] = (),
+    focus: Collection[str] = (),
     diff: object | None = None,
 ) -> Picture:
     """The figure of a topology, in points.
@@ -50,14 +52,11 @@ def calc_layout(
     marks what has changed, what has vanished included. ``measure`` tells a text's width.
     Raises NetkitError for a word, node or container that there is not.
     """
-    wanted = frozenset([show] if isinstance(show, str) else show)
-    unknown = sorted(wanted - set(SHOW), key=str)
-    if unknown:
-        raise NetkitError(f"a figure cannot show {unknown[0]!r}: it can show {', '.join(SHOW)}")
-    # everything there is to tell; the model's terms say the same in other words
-    wanted |= set(TOLD) if "all" in wanted else set()
+    wanted = calc_show(show, SHOW)
+    if "terms" not in show:  # "all" is everything there is to tell; the model's terms say the same in other words
+        wanted -= {"terms"}
     union, highlights = _calc_union(topology, diff)
-    plans = _calc_plans(Context(union, wanted, highlights), node, [focus] if isinstance(focus, str) else list(focus))
+    plans = _calc_plans(Context(union, wanted, highlights), node, focus)
     sheet = Sheet(measure, calc_styles(_find_networks(union)))
     if not plans:
         width = sheet.text(EDGE, EDGE, Words("There is nothing to draw: no node is known."), CAPTION)
@@ -98,9 +97,8 @@ def _merge_node(old: Node, new: Node, gone: set[str]) -> Node:
 
     namespaces = []
     for each in new.namespaces:
-        former = old.namespace(each.name)
-        interfaces = merge(former.interfaces, each.interfaces, f"{each.name}/") if former else each.interfaces
-        namespaces.append(replace(each, interfaces=interfaces))
+        former = old.namespace(each.name) or each
+        namespaces.append(replace(each, interfaces=merge(former.interfaces, each.interfaces, f"{each.name}/")))
     return replace(
         new,
         namespaces=merge(old.namespaces, tuple(namespaces), ""),
@@ -109,15 +107,13 @@ def _merge_node(old: Node, new: Node, gone: set[str]) -> Node:
     )
 
 
-def _calc_plans(context: Context, node: str | None, focus: Sequence[str]) -> list[NodePlan]:
+def _calc_plans(context: Context, node: str | None, focus: Collection[str]) -> list[NodePlan]:
     """The plans of what is asked for; containers on the same nets as those in ``focus`` are counted. Raises NetkitError."""
-    whole = context.topology
-    part = calc_selection(whole, node, focus) if node is not None or focus else whole
     if not focus:
-        return [calc_plan(each, context) for each in whole.nodes if part.node(each.name)]
-    whole = whole.canonical()
+        return [calc_plan(each, context) for each in find_nodes(context.topology, node)]
+    whole = context.topology.canonical()
     plans = []
-    for each in part.nodes:
+    for each in calc_selection(context.topology, node, focus).nodes:
         plan, full = calc_plan(each, context), calc_plan(whole.node(each.name), context)
         shown = {item.about for item in plan.items}
         others = [item for item in full.items if item.about not in shown and plan.nets.keys() & set(item.nets)]
@@ -174,15 +170,14 @@ def _paint_nodes(sheet: Sheet, plans: Sequence[NodePlan], top: float) -> tuple[l
     heights, tops = _calc_bands(sheet, plans)
     figures = [NodeFigure(sheet, plan, tops) for plan in plans]
     # the overlays' bands have to be in line, and so have the nodes under them
-    in_line = [bool(plan.overlays or (tops and not plan.plain and not plan.off)) for plan in plans]
-    head = max((each.head for each, line in zip(figures, in_line, strict=True) if line), default=0.0)
+    head = max((each.head for each in figures if each.is_in_line), default=0.0)
     above = max((tops[key] + heights[key] for key in tops), default=0.0) + (WIRE if tops else 0.0)
-    starts = [head + above if line else each.head for each, line in zip(figures, in_line, strict=True)]
+    starts = [head + above if each.is_in_line else each.head for each in figures]
     bottom = top + max(start + each.body for each, start in zip(figures, starts, strict=True))
     bands = {key: (top + head + tops[key], heights[key]) for key in tops}
     x, links = EDGE, []
-    for figure, line, start in zip(figures, in_line, starts, strict=True):
-        begin = top if line else bottom - start - figure.body
+    for figure, start in zip(figures, starts, strict=True):
+        begin = top if figure.is_in_line else bottom - start - figure.body
         links += figure.paint(x, begin, bottom, begin + start, bands)
         x += figure.width + BETWEEN
     _paint_links(sheet, figures, bands)
@@ -222,10 +217,6 @@ def _paint_legend(sheet: Sheet) -> float:
     return x
 
 
-Way = tuple[Net, list[tuple[float, float]]]
-"""A tunnel: the net at its first end, and where it leaves each node."""
-
-
 def _paint_lan(
     sheet: Sheet, figures: Sequence[NodeFigure], links: Sequence[Piece], lan: Lan | None, y: float, width: float, full: bool
 ) -> float:
@@ -238,19 +229,22 @@ def _paint_lan(
         x = piece.x + piece.width * CABLE
         sheet.line(Layer.WIRE, [(x, piece.y + piece.height), (x, y)], "cable", about=piece.label.about, network=name)
     text = calc_clean(name) + (f"  {lan.subnet}" if lan and full else "")
-    at = _find_gap(sheet.calc_width(text, NET) + 12, EDGE, width - EDGE, passing)
+    at, _ = find_gap([EDGE, *passing, width - EDGE], sheet.calc_width(text, NET) + 12, *ASTRIDE)
     sheet.text(at, y + (TALL - NET.height) / 2, Words(text, "lan"), NET, role="lan", network=name)
     lowest = y + TALL
-    for number, way in enumerate(ways):
+    for number, (net, ends) in enumerate(ways):
         at = y + TALL + TUNNEL * (number + 0.75)
-        _paint_tunnel(sheet, way, at, passing)
+        _paint_tunnel(sheet, net, ends, at, passing)
         lowest = at + ASIDE.height / 2
     return lowest + EDGE
 
 
-def _find_ways(figures: Sequence[NodeFigure]) -> list[Way]:
-    """The tunnels between at least two nodes, the uppermost band's last, so that they cross little."""
-    found: dict[tuple[int, int], Way] = {}
+def _find_ways(figures: Sequence[NodeFigure]) -> list[tuple[Net, list[Point]]]:
+    """The tunnels between at least two nodes, the uppermost band's last, so that they cross little.
+
+    Of each, the net at its first end, and where it leaves each node.
+    """
+    found: dict[tuple[int, int], tuple[Net, list[Point]]] = {}
     for figure in figures:
         for key, net in figure.plan.nets.items():
             if net.tunnel:
@@ -258,22 +252,15 @@ def _find_ways(figures: Sequence[NodeFigure]) -> list[Way]:
     return sorted((way for way in found.values() if len(way[1]) > 1), key=lambda way: (-way[1][0][0], way[0].tunnel))
 
 
-def _paint_tunnel(sheet: Sheet, way: Way, y: float, passing: Sequence[float]) -> None:
-    net, ends = way
+def _paint_tunnel(sheet: Sheet, net: Net, ends: list[Point], y: float, passing: Sequence[float]) -> None:
     for x, begin in ends:
         sheet.line(Layer.WIRE, [(x, begin), (x, y)], "tunnel", **net.bar.look)
     (first, _), (second, _), (last, _) = ends[0], ends[1], ends[-1]
     sheet.line(Layer.WIRE, [(first, y), (last, y)], "tunnel", **net.bar.look)
     words = Words(f"VXLAN, VNI {net.tunnel[0]}, UDP {net.tunnel[1]}", net.bar.about, net.bar.highlight)
     width, top = sheet.calc_width(words.text, ASIDE) + 20, y - ASIDE.height / 2
-    x = _find_gap(width, first, second, [at for at in passing if first < at < second])
+    x, _ = find_gap([first, *(at for at in passing if first < at < second), second], width, *ASTRIDE)
     x = max(x, (x + second - width) / 2)
     sheet.box(Layer.PLUG, x, top - 1, width, ASIDE.height + 2, "backing")
     sheet.mark(Layer.TEXT, x + 9, y, 9, "symbol", about=net.bar.about, network=net.bar.network)
     sheet.text(x + 17, top, words, ASIDE, network=net.bar.network)
-
-
-def _find_gap(width: float, x0: float, x1: float, passing: Sequence[float]) -> float:
-    """Where between lines that pass there is room for a text: the first place, or else the widest."""
-    gaps = [(begin + 12, end - begin - 18) for begin, end in pairwise([x0, *passing, x1])]
-    return next((begin for begin, room in gaps if room >= width), max(gaps, key=lambda gap: gap[1])[0])

@@ -24,29 +24,26 @@ def find_network(here: End, node: Node) -> str:
 
 def calc_nets(node: Node, context: Context) -> dict[str, Net]:
     """Every bridge and overlay of a node, and whatever else its wires end at, by key."""
-    found: list[Net] = []
-    for namespace in node.namespaces:
-        if namespace.kind == HOST:
-            found += [_make_bridge(node, namespace, each, context) for each in namespace.interfaces if each.kind == "bridge"]
-        elif namespace.kind == "overlay":
-            found.append(_make_overlay(node, namespace, context))
-    known = {net.key: net for net in found}
+    host = node.namespace(HOST)
+    found = [_make_bridge(node, host, each, context) for each in host.interfaces if each.kind == "bridge"] if host else []
+    found += [_make_overlay(node, each, context) for each in node.namespaces if each.kind == "overlay"]
+    nets = {net.key: net for net in found}
     for namespace in node.namespaces:
         for interface in namespace.interfaces if namespace.kind not in (HOST, "overlay") else ():
             here = End(node=node.name, namespace=namespace.name, interface=interface.name)
             key, _ = find_net(here, interface, node)
             kind = key.partition(" ")[0]
-            if key not in known and kind == "pair":
-                known[key] = Net(key=key, kind=kind, bar=Label(role="", about=str(here)))
-            elif key not in known and kind == "chip":
-                known[key] = Net(key=key, kind=kind, bar=_make_chip(interface.peer, node, context))
-            elif key not in known and kind == "parent":
-                known[key] = _make_parent(key, here, interface, node, context)
-    return known
+            if kind == "pair":
+                nets.setdefault(key, Net(key=key, kind=kind, bar=Label(role="", about=str(here))))
+            elif kind == "chip":
+                nets.setdefault(key, Net(key=key, kind=kind, bar=_make_chip(interface.peer, node, context)))
+            elif kind == "parent":
+                nets.setdefault(key, _make_parent(key, here, interface, node, context))
+    return nets
 
 
 def find_net(here: End, interface: Interface, node: Node) -> tuple[str, End | None]:
-    """The key of what an interface is wired to ("" for nothing), and the far end if it has a name of its own there."""
+    """The key of what an interface is wired to ("" for nothing), its kind first; and the far end if it has a name of its own there."""
     if interface.kind in SUBDEVICES and interface.parent:
         return f"parent {find_network(here, node) or interface.parent.interface}", None
     peer = interface.peer
@@ -84,7 +81,7 @@ def _make_parent(key: str, here: End, interface: Interface, node: Node, context:
     detail = " ".join([*lines, f"on {calc_clean(interface.parent.interface)}"])
     more = {"about": about if network else str(here), "network": network or interface.kind, "highlight": context.mark(about)}
     bar = _write("parent", title, word if network else "", [detail], **more)
-    return Net(key=key, kind="macvlan", bar=bar, parent=interface.parent.interface)
+    return Net(key=key, kind="parent", bar=bar, parent=interface.parent.interface)
 
 
 def _make_bridge(node: Node, host: NetworkNamespace, bridge: Interface, context: Context) -> Net:

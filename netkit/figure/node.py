@@ -10,10 +10,10 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
-from netkit.figure.arrange import CLEAR, Arm, Need, calc_lanes, calc_order
-from netkit.figure.picture import ADDRESS, CAPTION, DETAIL, FAR, NAME, NODE, PORT, Layer, Sheet, Words
+from netkit.figure.arrange import CLEAR, Arm, Need, calc_lanes, calc_order, find_gap
+from netkit.figure.picture import ADDRESS, CAPTION, FAR, NAME, NODE, PORT, Layer, Sheet, Words
 from netkit.figure.plan import BETWEEN, Item, NodePlan, Piece, Port, calc_sink, calc_size, flow, paint_piece, write
 from netkit.network.model import HOST
 
@@ -64,7 +64,8 @@ class NodeFigure:
         zone = (WIRE if self.spots else 10) + sum(self.lanes.values()) + LANE * (len(self.lanes) - 1) if self.lanes else 0.0
         self.pieces, self.foot = self._calc_foot(self.width - 2 * PAD, left - PAD)
         self.body = self.tall + zone + FOOT + self.foot
-        self.x = self.bottom = 0.0
+        self.is_in_line = bool(plan.overlays or (bands and not plan.plain and not plan.off))  # with the nodes that bands cross
+        self.x = 0.0
         self.bars: dict[str, tuple[float, float]] = {}  # the y and height of each net's bar
 
     def _calc_tracks(self) -> dict[str, float]:
@@ -80,8 +81,7 @@ class NodeFigure:
         spots = []
         for item in items:
             width = self._calc_width(item, users)
-            sides = [[port for port in item.ports if port.up == up] for up in (False, True)]
-            places = ((port, x + width / len(side) * (number + 0.5)) for side in sides for number, port in enumerate(side))
+            places = ((port, x + width / len(side) * (number + 0.5)) for side in item.sides for number, port in enumerate(side))
             spots.append(Spot(item, x, width, tuple(places)))
             x += width + GAP
         return spots
@@ -89,10 +89,9 @@ class NodeFigure:
     def _calc_width(self, item: Item, users: Counter) -> float:
         calc = self.sheet.calc_width
         texts = [calc(title.text, NAME) + (8 if len(item.titles) > 1 else 0) for title in item.titles]
-        texts += [min(calc(fact.text, DETAIL), LONGEST_FACT) for fact in item.facts]
-        texts.append(min(calc(item.caption, CAPTION), NAME.longest))
+        texts += [min(calc(words.text, manner), LONGEST_FACT) for words, manner in item.lines]
         edges = []
-        for ports in ([port for port in item.ports if port.up == up] for up in (False, True)):
+        for ports in item.sides:
             widths = [calc(port.name.text, PORT) for port in ports] + [calc(line, ADDRESS) for port in ports for line in port.lines]
             # a far end's name begins at its wire, and has to end before the next box's wire
             widths += [max(far, 2 * far - SLIMMEST - GAP) for far in (calc(port.far.text, FAR) for port in ports)]
@@ -114,18 +113,17 @@ class NodeFigure:
 
     def _calc_end(self, left: float) -> float:
         """How far the boxes reach, the names of their wires' far ends included."""
-        wires = [(port, x) for spot in self.spots for port, x in spot.ports if port.far.text]
-        ends = [x + 4 + self.sheet.calc_width(port.far.text, FAR) - PAD / 2 for port, x in wires]
+        wires = ((port.far.text, x) for spot in self.spots for port, x in spot.ports if port.far.text)
+        ends = (x + 4 + self.sheet.calc_width(text, FAR) - PAD / 2 for text, x in wires)
         return max([left, *(spot.x + spot.width for spot in self.spots), *ends])
 
     def _calc_band_ends(self) -> list[float]:
         """How far each band has to reach so that its label has room beside the wires to higher bands."""
-        ends = [0.0]
+        ends = []
         for net in self.plan.overlays:
-            edges = [self.tracks.get(net.key, PAD) - 5 - HOP, *self._calc_passing(net.key)]
-            width = self.sizes[net.key][0] + 2 * HOP
-            if not any(end - begin >= width for begin, end in pairwise(edges)):
-                ends.append(edges[-1] + width - HOP)
+            edges = [self.tracks.get(net.key, PAD) - 5 - HOP, *self._calc_passing(net.key), float("inf")]
+            width = self.sizes[net.key][0]
+            ends.append(find_gap(edges, width, HOP, HOP)[0] + width)
         return ends
 
     def _calc_passing(self, key: str) -> list[float]:
@@ -158,7 +156,7 @@ class NodeFigure:
 
     def paint(self, x: float, top: float, bottom: float, inside: float, bands: dict[str, tuple[float, float]]) -> list[Piece]:
         """Put everything down: ``inside`` is where the boxes begin, ``bands`` the y and height of each overlay; returns its cables' labels."""
-        self.x, self.bottom = x, bottom
+        self.x = x
         self.bars |= {net.key: bands[net.key] for net in self.plan.overlays}
         plan, sheet = self.plan, self.sheet
         role = "off" if plan.off else "node"
@@ -195,9 +193,7 @@ class NodeFigure:
             x0, x1 = self.x + self.tracks.get(net.key, PAD) - 5, self.x + self.right
             self.sheet.box(Layer.BAR, x0, y, x1 - x0, tall, net.bar.role, **net.bar.look)
             passing = [self.x + x for x in self._calc_passing(net.key)]
-            gaps = [(begin + HOP, end - begin - 2 * HOP) for begin, end in pairwise([x0 - HOP, *passing, x1 + HOP])]
-            width = self.sizes[net.key][0]
-            at, room = next((gap for gap in gaps if gap[1] >= width), max(gaps, key=lambda gap: gap[1]))
+            at, room = find_gap([x0 - HOP, *passing, x1 + HOP], self.sizes[net.key][0], HOP, HOP)
             write(self.sheet, net.bar, at, y, tall, room)
             self._paint_hops(passing, y, tall, "gap-node")
 
@@ -235,10 +231,7 @@ class NodeFigure:
                 sheet.box(Layer.BOX, x - width / 2, top, width, NAME.height + 3, "tenant", about=title.about)
             sheet.text(x, top + (1.5 if several else 0), title, NAME, anchor="middle", room=room - several)
             top += NAME.height + (7 if several else 0)
-        for words, manner in (
-            *([(Words(item.caption, item.about), CAPTION)] if item.caption else []),
-            *((each, DETAIL) for each in item.facts),
-        ):
+        for words, manner in item.lines:
             sheet.text(x, top, words, manner, anchor="middle", room=min(room, LONGEST_FACT), highlight="")
             top += manner.height
         for port, at in spot.ports:
@@ -289,10 +282,6 @@ class NodeFigure:
 
 def _calc_height(item: Item) -> float:
     """The height of a box."""
-    edges = [0.0, 0.0]
-    for port in item.ports:
-        if port.name.text:
-            edges[port.up] = max(edges[port.up], PORT.height * (1 + len(port.lines)) + 3)
+    edges = (max((PORT.height * (1 + len(port.lines)) + 3 for port in side if port.name.text), default=0.0) for side in item.sides)
     titles = sum(NAME.height + (7 if len(item.titles) > 1 else 0) for _ in item.titles)
-    middle = titles + (CAPTION.height if item.caption else 0) + DETAIL.height * len(item.facts)
-    return 2 * INSET + sum(edges) + middle
+    return 2 * INSET + sum(edges) + titles + sum(manner.height for _, manner in item.lines)

@@ -16,7 +16,6 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font, LoadFlags
 from matplotlib.patches import BoxStyle, PathPatch
 from matplotlib.path import Path
-from matplotlib.text import Text as TextArtist
 from matplotlib.transforms import Affine2D
 
 from netkit.figure.picture import Box, Line, Mark, Picture, Text
@@ -29,11 +28,13 @@ OTHERS = (*CHINESE, "Noto Sans", "Noto Emoji", "Symbola")
 FILES = ("notosanscjk", "wqy-", "droidsansfallback", "notoemoji", "symbola")
 SAFETY = 1.02  # hinting rounds the advances of letters
 SCALE = 100
+DOTS = 144  # per inch, unless the figure is very wide
+WIDEST = 3200  # dots
 
 
 @functools.cache
 def _open(family: str, bold: bool) -> FT2Font:
-    properties = font_manager.FontProperties(family=family, weight="bold" if bold else "normal")
+    properties = FontProperties(family=family, weight="bold" if bold else "normal")
     font = FT2Font(font_manager.findfont(properties, fallback_to_default=False))
     font.set_size(SCALE, 72)
     return font
@@ -42,14 +43,12 @@ def _open(family: str, bold: bool) -> FT2Font:
 @functools.cache
 def find_others() -> tuple[str, ...]:
     """The installed families among those that have letters which DejaVu lacks, best first."""
-    known = {entry.name for entry in font_manager.fontManager.ttflist}
-    if not known & set(OTHERS):
+    if not set(OTHERS) & set(font_manager.get_font_names()):
         # matplotlib remembers the fonts of its first start: look for those installed since
         for path in font_manager.findSystemFonts():
             if any(part in path.lower() for part in FILES):
                 font_manager.fontManager.addfont(path)
-        known = {entry.name for entry in font_manager.fontManager.ttflist}
-    found = tuple(family for family in OTHERS if family in known)
+    found = tuple(family for family in OTHERS if family in font_manager.get_font_names())
     for family in found:
         _complete(family)
     return found
@@ -90,19 +89,9 @@ def _calc_advance(character: str, mono: bool, bold: bool) -> float:
 
 
 @functools.lru_cache(maxsize=20_000)
-def _calc_width(text: str, bold: bool, mono: bool) -> float:
-    return sum(_calc_advance(character, mono, bold) for character in text) * SAFETY
-
-
 def measure(text: str, size: float, bold: bool = False, mono: bool = False) -> float:
     """The width of a text of ``size`` points as :func:`calc_drawable` has it, in points."""
-    return _calc_width(text, bold, mono) * size
-
-
-def forget() -> None:
-    """Look anew for the fonts that this machine has."""
-    for function in (find_others, find_family, _calc_advance, _calc_width):
-        getattr(function, "cache_clear", lambda: None)()
+    return sum(_calc_advance(character, mono, bold) for character in text) * SAFETY * size
 
 
 _warned: set[str] = set()
@@ -113,16 +102,11 @@ def calc_drawable(text: str, bold: bool = False, mono: bool = False) -> tuple[st
     own = MONO if mono else SANS
     if text.isascii():
         return text, [own]
-    families = {own: None}
-    drawn, missing = [], []
-    for character in text:
-        family = find_family(character, mono, bold)
-        families |= {family: None} if family else {}
-        drawn.append(character if family else MISSING)
-        missing += [] if family else [character]
-    if missing:
+    families = {character: find_family(character, mono, bold) for character in text}
+    if missing := [character for character, family in families.items() if not family]:
         _warn(missing)
-    return "".join(drawn), list(families)
+    drawn = "".join(character if families[character] else MISSING for character in text)
+    return drawn, list(dict.fromkeys([own, *filter(None, families.values())]))
 
 
 def _warn(missing: list[str]) -> None:
@@ -132,7 +116,7 @@ def _warn(missing: list[str]) -> None:
         return
     _warned.add(kind)
     remedy = "install fonts-noto-cjk or fonts-wqy-zenhei, then restart the kernel" if is_cjk else "no common font has them"
-    some = "".join(dict.fromkeys(missing))[:12]
+    some = "".join(missing[:12])
     warnings.warn(
         f"this figure has {kind} characters that no installed font has ({some}): they are drawn as {MISSING}; {remedy}", stacklevel=2
     )
@@ -148,16 +132,22 @@ SIGNS = {  # a badge's strokes, in parts of its size
 }
 
 
-class Painter:
-    """Paints one picture; ``scale`` enlarges everything, text included."""
+def paint(picture: Picture, *, width: float | None = None) -> Figure:
+    """A figure of a layout, without any state of pyplot; ``width`` in inches."""
+    return Painter(picture, width).paint()
 
-    def __init__(self, picture: Picture, scale: float, dpi: float) -> None:
-        self.picture, self.scale = picture, scale
-        size = (picture.width / 72 * scale, picture.height / 72 * scale)
-        self.figure = Figure(figsize=size, dpi=dpi, facecolor=PAPER, layout="none")
+
+class Painter:
+    """Paints one picture; a ``width`` in inches enlarges everything, text included."""
+
+    def __init__(self, picture: Picture, width: float | None) -> None:
+        self.picture, self.scale = picture, width * 72 / picture.width if width else 1.0
+        inches = self.scale / 72
+        size = (picture.width * inches, picture.height * inches)
+        self.figure = Figure(figsize=size, dpi=min(DOTS, WIDEST / size[0]), facecolor=PAPER, layout="none")
         FigureCanvasAgg(self.figure)
         # pictures count y downwards, from the upper edge
-        self.transform = Affine2D().scale(scale / 72, -scale / 72).translate(0, size[1]) + self.figure.dpi_scale_trans
+        self.transform = Affine2D().scale(inches, -inches).translate(0, size[1]) + self.figure.dpi_scale_trans
 
     def paint(self) -> Figure:
         """The figure with every shape."""
@@ -194,7 +184,6 @@ class Painter:
     def _text(self, text: Text, order: int) -> None:
         shown, families = calc_drawable(text.text, text.bold, text.mono)
         font = FontProperties(family=families, weight="bold" if text.bold else "normal", size=text.size * self.scale)
-        plain = {"parse_math": False, "usetex": False, "verticalalignment": "baseline"}
-        artist = TextArtist(text.x, text.y, shown, color=calc_text_colour(text), fontproperties=font, **plain)
-        artist.set(horizontalalignment=ANCHORS[text.anchor], zorder=order, transform=self.transform)
-        self.figure.add_artist(artist)
+        place = {"horizontalalignment": ANCHORS[text.anchor], "verticalalignment": "baseline", "transform": self.transform, "zorder": order}
+        colour = calc_text_colour(text)
+        self.figure.text(text.x, text.y, shown, color=colour, fontproperties=font, parse_math=False, usetex=False, **place)

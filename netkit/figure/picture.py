@@ -6,6 +6,7 @@ Lengths are in points (1/72 inch); x runs to the right, y downwards, as in SVG. 
 
 from __future__ import annotations
 
+import bisect
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,6 @@ LINE = 1.28  # the height of a line of text, in its size
 BASELINE = 0.96  # how far below the top of its line a text's baseline lies, in its size
 LOOKED_AT = 400  # characters of a text: no figure has room for more
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-SHORT = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\x1b": r"\e"}
 ELLIPSIS = "…"
 
 
@@ -153,11 +153,11 @@ def calc_clean(text: str) -> str:
         return repr(text)
     shown, marks = [], 0
     for character in text:
-        category, code = unicodedata.category(character), ord(character)
+        category = unicodedata.category(character)
         marks = marks + 1 if category in ("Mn", "Me") else 0
         # more than two marks on one letter climb into the line above
         if category in INVISIBLE or marks > 2:
-            character = SHORT.get(character) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+            character = r"\e" if character == "\x1b" else character.encode("unicode_escape").decode()
         shown.append(character)
     return "".join(shown)[:LOOKED_AT]
 
@@ -169,16 +169,13 @@ def elide(text: str, width: float, size: float, measure: Measure, *, bold: bool 
         head = (kept + 1) // 2 if tail else kept
         return text[:head] + ELLIPSIS + text[len(text) - (kept - head) :]
 
-    if measure(text, size, bold=bold, mono=mono) <= width:
+    def calc_width(text: str) -> float:
+        return measure(text, size, bold=bold, mono=mono)
+
+    if calc_width(text) <= width:
         return text
-    low, high = 0, len(text) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if measure(cut(middle), size, bold=bold, mono=mono) <= width:
-            low = middle
-        else:
-            high = middle - 1
-    return cut(low)
+    # each letter more makes it wider
+    return cut(bisect.bisect_right(range(1, len(text)), width, key=lambda kept: calc_width(cut(kept))))
 
 
 def natural(name: str) -> list:
@@ -229,8 +226,7 @@ class Sheet:
         return self.calc_width(text, manner)
 
     def _add(self, layer: Layer, shape: Shape) -> None:
-        style = self._styles.get(shape.network, -1)
-        self._shapes.append((layer, replace(shape, style=style) if style >= 0 else shape))
+        self._shapes.append((layer, replace(shape, style=self._styles.get(shape.network, -1))))
 
     def done(self, width: float, height: float) -> Picture:
         """The picture of everything that was put down."""

@@ -31,9 +31,9 @@ class Label:
     pad: float = 4.0
 
     @classmethod
-    def of(cls, role: str, words: Words, manner: Manner, *more: tuple[Words, Manner], **options) -> Label:
-        """One line of words, the first of which are about the same as the whole."""
-        return cls(role=role, lines=(((words, manner), *more),), about=words.about, highlight=words.highlight, **options)
+    def of(cls, role: str, words: Words, manner: Manner, **options) -> Label:
+        """One line of words, which are about the same as the whole."""
+        return cls(role=role, lines=(((words, manner),),), about=words.about, highlight=words.highlight, **options)
 
     @property
     def look(self) -> dict[str, str]:
@@ -56,10 +56,9 @@ def calc_size(sheet: Sheet, label: Label) -> tuple[float, float]:
     """The width and height of a label."""
     if not label.lines:
         return 0.0, 3.0
-    width = max(sum(sheet.calc_width(words.text, manner) + SPACE for words, manner in line) for line in label.lines) - SPACE
+    width = max(sum(sheet.calc_width(words.text, manner) + SPACE for words, manner in line) for line in label.lines)
+    width += SYMBOL if label.mark else -SPACE
     tall = sum(line[0][1].height for line in label.lines) + 2 * label.pad
-    if label.mark:
-        width += SYMBOL + SPACE
     if label.chip:
         wide, high = calc_size(sheet, label.chip)
         width, tall = width + wide + SPACE, max(tall, high + 6)
@@ -147,13 +146,12 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A box: one network namespace with whatever lives in it. ``kind`` is container, namespace, stopped or more."""
+    """A box: one network namespace with whatever lives in it, and ``lines`` on it. ``kind`` is container, namespace, stopped or more."""
 
     kind: str
     about: str
     titles: tuple[Words, ...]
-    caption: str = ""
-    facts: tuple[Words, ...] = ()
+    lines: tuple[tuple[Words, Manner], ...] = ()
     ports: tuple[Port, ...] = ()
     highlight: str = ""
 
@@ -161,6 +159,11 @@ class Item:
     def nets(self) -> tuple[str, ...]:
         """The keys of the nets it is wired to."""
         return tuple(port.net for port in self.ports if port.net)
+
+    @property
+    def sides(self) -> tuple[list[Port], list[Port]]:
+        """Its ports on the lower edge, and those on the upper one."""
+        return [port for port in self.ports if not port.up], [port for port in self.ports if port.up]
 
     @property
     def order(self) -> tuple:
@@ -232,13 +235,9 @@ class Context:
 
     def lines(self, interface: Interface) -> tuple[str, ...]:
         """The lines below an interface's name: its addresses and its MAC address, as far as they are to be shown."""
-        lines = []
-        if "addresses" in self.show:
-            addresses = [str(address) for address in interface.addresses if not address.is_link_local]
-            lines += shorten(addresses, MANY, "more")
-        if "macs" in self.show and interface.mac:
-            lines.append(calc_clean(interface.mac))
-        return tuple(lines)
+        addresses = [str(address) for address in interface.addresses if "addresses" in self.show and not address.is_link_local]
+        macs = [calc_clean(interface.mac)] if "macs" in self.show and interface.mac else []
+        return (*shorten(addresses, MANY, "more"), *macs)
 
     def fact(self, place: str, interface: Interface, bigger: str = "") -> Words:
         """One line about an interface that is wired to nothing, such as a loopback."""
@@ -271,8 +270,6 @@ def tell_kind(interface: Interface) -> str:
 
 
 def _tell_route(route: Route) -> str:
-    words = [calc_clean(route.kind)] if route.kind != "unicast" else []
-    words.append(str(route.destination) if route.destination.prefixlen else "default")
-    if route.gateway or route.interface:
-        words.append(f"via {route.gateway}" if route.gateway else f"dev {calc_clean(route.interface)}")
-    return " ".join(words)
+    kind = "" if route.kind == "unicast" else calc_clean(route.kind)
+    means = f"via {route.gateway}" if route.gateway else f"dev {calc_clean(route.interface)}" if route.interface else ""
+    return " ".join(filter(None, (kind, str(route.destination) if route.destination.prefixlen else "default", means)))

@@ -93,6 +93,7 @@ LINES = {
 }
 STEPS = {"step": INK, "step-change": CHANGE, "step-tunnel": TUNNEL, "cross": DROPPED}  # a trace's numbered marks
 TEXTS = {"number": PAPER, "far": SOFT, "caption": SOFT, "trouble": "#a32a00"}
+# how many corners, where in degrees the first one is, and how far they are from the middle, in turn
 POLYGONS = {
     "square": (4, 45, 1.18),
     "diamond": (4, 0, 1.15),
@@ -100,6 +101,7 @@ POLYGONS = {
     "wedge": (3, -90, 1.2),
     "pentagon": (5, 90, 1.1),
     "hexagon": (6, 0, 1.08),
+    "star": (10, 54, 0.55, 1.2),
 }
 ARROW = ((-0.32, -1), (0.32, -1), (0.32, 0), (0.95, 0), (0, 1), (-0.95, 0), (-0.32, 0))
 
@@ -113,9 +115,8 @@ def calc_styles(networks: Iterable[str]) -> dict[str, int]:
     styles: dict[str, int] = {}
     for name in sorted(set(networks) - FIXED.keys()):
         numbers = [(_calc_number(name) + step) % STYLES for step in range(STYLES)]
-        free = [number for number in numbers if number not in styles.values()] or numbers
         colours = {number % len(PALETTE) for number in styles.values()}
-        styles[name] = next((number for number in free if number % len(PALETTE) not in colours), free[0])
+        styles[name] = min(numbers, key=lambda number: (number in styles.values(), number % len(PALETTE) in colours))
     return styles
 
 
@@ -127,13 +128,12 @@ def calc_style(shape: Shape) -> Style:
     return _make(PALETTE[number % len(PALETTE)], SYMBOLS[number % len(SYMBOLS)])
 
 
-def calc_look(shape: Box | Line | Mark, look: Look | None = None) -> Look:
-    """How a shape looks (or would with another ``look``), whole: colours as #rrggbb or "none". Badges have no look of their own."""
+def calc_look(shape: Box | Line | Mark) -> Look:
+    """How a shape looks, whole: colours as #rrggbb or "none". Badges have no look of their own."""
     style, highlight = calc_style(shape), shape.highlight
     if isinstance(shape, Mark):
-        face = HIGHLIGHTS["gone"] if highlight == "gone" else NETWORK
-        look, highlight = look or Look(face, PAPER if shape.role == "plug" else "none", 0.8), ""
-    look = look or (BOXES if isinstance(shape, Box) else LINES)[shape.role]
+        return Look(HIGHLIGHTS["gone"] if highlight == "gone" else style.line, PAPER if shape.role == "plug" else "none", 0.8)
+    look = (BOXES if isinstance(shape, Box) else LINES)[shape.role]
     known = {NETWORK: style.line, FILL: style.fill}
     look = replace(look, face=known.get(look.face, look.face), edge=known.get(look.edge, look.edge))
     if highlight:
@@ -164,12 +164,6 @@ def calc_symbol(mark: Mark) -> list[tuple[float, float]]:
         return [(mark.x + px * radius, mark.y + py * turn) for px, py in ARROW]
     if symbol == "circle":
         return []
-    if symbol == "star":
-        corners = [(1.2 if number % 2 else 0.55, 54 + number * 36) for number in range(10)]
-    else:
-        count, start, grow = POLYGONS[symbol]
-        corners = [(grow, start + number * 360 / count) for number in range(count)]
-    return [
-        (mark.x + radius * far * math.cos(math.radians(angle)), mark.y - radius * far * math.sin(math.radians(angle)))
-        for far, angle in corners
-    ]
+    count, start, *grow = POLYGONS[symbol]
+    corners = [(radius * grow[number % len(grow)], math.radians(start + number * 360 / count)) for number in range(count)]
+    return [(mark.x + far * math.cos(angle), mark.y - far * math.sin(angle)) for far, angle in corners]

@@ -21,7 +21,8 @@ from netkit.laboratory.inside.mounts import SHARED
 class Node:
     """A host of a lab: a node with its own Docker engine, or ``outside``, which has none.
 
-    Attributes: ``name``; ``address`` on the LAN.
+    Attributes: ``name``; ``address`` on the LAN; ``agent``, the path of the socket through which commands are run here
+    (see :mod:`netkit.laboratory.remote`).
     """
 
     _shell_settings = ("TERM", "COLORTERM")  # of the caller's terminal; the locale is the host's own
@@ -29,20 +30,21 @@ class Node:
     def __init__(self, lab: Lab, name: str, address: str) -> None:
         self.lab, self.name = lab, name
         self.address = ipaddress.ip_address(address)
+        self.agent = f"{lab.shared}/{name}/agent.sock"
         self._client: object | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.address}>"
 
     @property
-    def agent(self) -> str:
-        """The path of the socket through which commands are run here (see :mod:`netkit.laboratory.remote`)."""
-        return f"{self.lab.shared}/{self.name}/agent.sock"
-
-    @property
     def transport(self) -> remote.Transport:
         """The way commands get here."""
         return remote.Agent(self.name, self.agent)
+
+    def _reach(self) -> remote.Transport:
+        """The way commands get here, once this host is up; raises LabError."""
+        self.lab.ensure(self.name)
+        return self.transport
 
     @property
     def docker_host(self) -> str:
@@ -64,25 +66,21 @@ class Node:
         is in seconds without output. Raises CommandError for a status other than 0 unless ``check``
         is false, LabError if the node is down, TimeoutError.
         """
-        self.lab.ensure(self.name)
-        return remote.run(self.transport, command, input=input, cwd=os.getcwd(), env=env or {}, check=check, timeout=timeout)
+        return remote.run(self._reach(), command, input=input, cwd=os.getcwd(), env=env or {}, check=check, timeout=timeout)
 
     def stream(self, command: remote.Command, on_stdout: Callable[[bytes], object], on_stderr: Callable[[bytes], object]) -> int:
         """Run a command here, handing on its output as it comes; returns its exit status."""
-        self.lab.ensure(self.name)
         with open(os.devnull, "rb") as nothing:
-            return remote.stream(self.transport, command, nothing.fileno(), on_stdout, on_stderr, os.getcwd(), {})
+            return remote.stream(self._reach(), command, nothing.fileno(), on_stdout, on_stderr, os.getcwd(), {})
 
     def call(self, command: remote.Command) -> int:
         """Run a command here on the caller's own standard streams; returns its exit status."""
-        self.lab.ensure(self.name)
-        return remote.call(self.transport, command, os.getcwd(), {})
+        return remote.call(self._reach(), command, os.getcwd(), {})
 
     def shell(self, command: remote.Command = ("bash", "--login"), cwd: str | None = None) -> int:
         """A terminal here, relayed to the caller's own; returns the exit status."""
-        self.lab.ensure(self.name)
         env = {name: os.environ[name] for name in self._shell_settings if name in os.environ}
-        return remote.open_shell(self.transport, command, cwd or os.getcwd(), env)
+        return remote.open_shell(self._reach(), command, cwd or os.getcwd(), env)
 
     @property
     def docker(self):

@@ -94,8 +94,7 @@ def read_subordinate(path: str, user: str, uid: int, own: int) -> tuple[tuple[in
     if inside < NEEDED:
         raise LabError(
             f"{user} has {inside - 1} subordinate ids in {path}, a lab needs {NEEDED}: as root, run "
-            f"`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}` "
-            "(any range no other user has)"
+            f"`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}` (any range no other user has)"
         )
     return tuple(result)
 

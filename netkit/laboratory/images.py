@@ -6,7 +6,7 @@ layer, written in the format of ``docker save`` (moby ``image/spec/v1.2.md``).
 
 They are loaded once, into a *seed*: a small lab is opened, they are loaded into its engine, the engine is stopped, and what it
 stored is kept, for each user, engine and state of the programs the images are made of;
-:func:`netkit.laboratory.inside.engine.lay_seed` lays it under a node's engine. So they cost a lab nothing.
+:func:`netkit.laboratory.inside.dockerd.lay_seed` lays it under a node's engine. So they cost a lab nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 from netkit.errors import EngineError, LabError
 from netkit.laboratory.engine import SYSTEM_PATH, Engine
-from netkit.laboratory.inside.engine import copy_tree
+from netkit.laboratory.inside.dockerd import copy_tree
 from netkit.laboratory.spec import ENGINE_SERVICE
 from netkit.places import cache_dir
 
@@ -40,26 +40,8 @@ if TYPE_CHECKING:
 
 TOOLS = (
     *("bash", "ip", "ping", "curl", "dig", "nc", "tcpdump", "iperf3", "ss", "bridge", "arping", "traceroute", "ethtool", "nft", "iptables"),
-    *(
-        "conntrack",
-        "cat",
-        "ls",
-        "sleep",
-        "cp",
-        "mv",
-        "rm",
-        "mkdir",
-        "ln",
-        "chmod",
-        "chown",
-        "id",
-        "env",
-        "hostname",
-        "date",
-        "head",
-        "tail",
-    ),
-    *("sort", "uniq", "wc", "tr", "cut", "tee", "seq", "timeout", "stat", "grep", "sed", "find", "xargs", "ps", "kill"),
+    *("conntrack", "cat", "ls", "sleep", "cp", "mv", "rm", "mkdir", "ln", "chmod", "chown", "id", "env", "hostname", "date"),
+    *("head", "tail", "sort", "uniq", "wc", "tr", "cut", "tee", "seq", "timeout", "stat", "grep", "sed", "find", "xargs", "ps", "kill"),
 )
 REQUIRED = ("bash", "ip", "ping", "curl", "dig", "nc", "tcpdump", "iperf3", "sleep", "cat", "ls")
 # what glibc loads by name at run time, so that no program lists it
@@ -85,7 +67,8 @@ class Image:
 
 def describe_images() -> tuple[Image, ...]:
     """The workshop's images as this machine can build them; raises LabError for missing programs."""
-    return (_busybox(), _toolbox())
+    busybox = _busybox()
+    return busybox, _toolbox(busybox)
 
 
 def fingerprint() -> str:
@@ -128,8 +111,7 @@ def _busybox() -> Image:
     return Image(("busybox:latest",), files, {f"bin/{name}": "busybox" for name in applets if name != "busybox"}, ("sh",))
 
 
-def _toolbox() -> Image:
-    busybox = _busybox()
+def _toolbox(busybox: Image) -> Image:
     files = busybox.files.copy()
     for name, path in _tools().items():
         real = os.path.realpath(path)
@@ -170,10 +152,10 @@ def write_archive(images: tuple[Image, ...], path: str) -> None:
             digest = hashlib.sha256(layer).hexdigest()
             config = json.dumps(_config(image, digest)).encode()
             config_name = hashlib.sha256(config).hexdigest() + ".json"
-            _add(archive, f"{digest}/layer.tar", content=layer)
-            _add(archive, config_name, content=config)
+            _add(archive, f"{digest}/layer.tar", layer)
+            _add(archive, config_name, config)
             manifest.append({"Config": config_name, "RepoTags": list(image.tags), "Layers": [f"{digest}/layer.tar"]})
-        _add(archive, "manifest.json", content=json.dumps(manifest).encode())
+        _add(archive, "manifest.json", json.dumps(manifest).encode())
 
 
 def _config(image: Image, digest: str) -> dict:
@@ -196,22 +178,22 @@ def _build_layer(image: Image) -> bytes:
         directories |= {"/".join(parts[: end + 1]) for end in range(len(parts))}
     with tarfile.open(fileobj=buffer, mode="w") as layer:
         for name in sorted(directories):
-            _add(layer, name, tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755)
+            _add(layer, name, type=tarfile.DIRTYPE, mode=0o1777 if name == "tmp" else 0o755)
         for inside, path in sorted(image.files.items()):
             with open(path, "rb") as file:
-                _add(layer, inside, mode=0o755, content=file.read())
+                _add(layer, inside, file.read(), mode=0o755)
         for inside, text in ETC.items():
-            _add(layer, inside, content=text.encode())
+            _add(layer, inside, text.encode())
         for inside, target in sorted(image.links.items()):
-            _add(layer, inside, tarfile.SYMTYPE, 0o777, target=target)
+            _add(layer, inside, type=tarfile.SYMTYPE, mode=0o777, linkname=target)
     return buffer.getvalue()
 
 
-def _add(
-    archive: tarfile.TarFile, name: str, kind: bytes = tarfile.REGTYPE, mode: int = 0o644, content: bytes = b"", target: str = ""
-) -> None:
+def _add(archive: tarfile.TarFile, name: str, content: bytes = b"", **more) -> None:
+    """Add a file, or what ``more`` attributes of tarfile.TarInfo make of it."""
     member = tarfile.TarInfo(name)
-    member.type, member.mode, member.size, member.linkname = kind, mode, len(content), target
+    for attribute, value in {"size": len(content), **more}.items():
+        setattr(member, attribute, value)
     archive.addfile(member, io.BytesIO(content))
 
 
@@ -220,13 +202,10 @@ FORMAT = 3  # of the seed directory; a change makes all seeds anew
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A prepared store: its directory (None for none), and the engine's version."""
+    """A prepared store, or none: its directory, and the engine's version."""
 
-    path: str | None
-    version: str
-
-
-EMPTY = Seed(None, "")
+    path: str | None = None
+    version: str = ""
 
 
 def ensure_seed(engine: Engine, open_maker: Callable[[str], OpenLab]) -> Seed:
@@ -236,16 +215,15 @@ def ensure_seed(engine: Engine, open_maker: Callable[[str], OpenLab]) -> Seed:
     Raises LabError, EngineError; a half-made seed is never left.
     """
     key = hashlib.sha256(f"{FORMAT} {engine.fingerprint} {fingerprint()}".encode()).hexdigest()[:24]
-    path = os.path.join(cache_dir(), "seeds", key)
+    cache = cache_dir()
+    path = os.path.join(cache, "seeds", key)
     with contextlib.suppress(OSError):
         return _read_seed(path)
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        lock = os.open(os.path.join(cache_dir(), "lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        lock = os.open(os.path.join(cache, "lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise LabError(
-            f"{cache_dir()} cannot be written ({error.strerror}): free it, or set XDG_CACHE_HOME to a place of your own"
-        ) from None
+        raise LabError(f"{cache} cannot be written ({error.strerror}): free it, or set XDG_CACHE_HOME to a place of your own") from None
     with open(lock) as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # one maker of seeds at a time for each user
         try:
@@ -262,23 +240,21 @@ def _read_seed(path: str) -> Seed:
 def _make_seed(path: str, engine: Engine, open_maker: Callable[[str], OpenLab]) -> Seed:
     if "docker" not in engine.commands:
         raise EngineError("the docker command is missing: `apt-get install docker.io` (or docker-cli) brings it")
-    version = engine.read_version()
-    work = tempfile.mkdtemp(prefix="making-", dir=os.path.dirname(path))
-    archive, made = f"{work}/images.tar", f"{work}/seed"
+    version, place = engine.read_version(), os.path.dirname(path)
     try:
-        write_archive(describe_images(), archive)
-        os.mkdir(made, 0o700)
-        with open_maker(archive) as lab:
-            node = lab["node1"]
-            node.run(["docker", "load", "--input", archive])
-            node.run([ENGINE_SERVICE, "stop"])  # cleanly: what it has stored is whole then
-            for part in ("image", "overlay2"):
-                copy_tree(f"/proc/{node.pid}/root/var/lib/docker/{part}", f"{made}/{part}")
-        with open(f"{made}/seed.json", "w", encoding="utf-8") as file:
-            json.dump({"version": version, "dockerd": engine.dockerd}, file)
-        os.rename(made, path)
+        with tempfile.TemporaryDirectory(prefix="making-", dir=place, ignore_cleanup_errors=True) as work:
+            archive, made = f"{work}/images.tar", f"{work}/seed"
+            write_archive(describe_images(), archive)
+            os.mkdir(made, 0o700)
+            with open_maker(archive) as lab:
+                node = lab["node1"]
+                node.run(["docker", "load", "--input", archive])
+                node.run([ENGINE_SERVICE, "stop"])  # cleanly: what it has stored is whole then
+                for part in ("image", "overlay2"):
+                    copy_tree(f"/proc/{node.pid}/root/var/lib/docker/{part}", f"{made}/{part}")
+            with open(f"{made}/seed.json", "w", encoding="utf-8") as file:
+                json.dump({"version": version, "dockerd": engine.dockerd}, file)
+            os.rename(made, path)
     except OSError as error:
-        raise LabError(f"the images could not be prepared in {work}: {error}; free some space there, or set XDG_CACHE_HOME") from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        raise LabError(f"the images could not be prepared in {place}: {error}; free some space there, or set XDG_CACHE_HOME") from None
     return Seed(path, version)

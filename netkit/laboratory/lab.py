@@ -25,23 +25,18 @@ BOOT = f"import sys; sys.path.insert(0, {spec.ROOT!r}); from netkit.laboratory.i
 PATIENCE = 90.0  # seconds for a lab to open; an engine that is silent for 60 s has failed by then
 
 
-class OpenLab(Lab):
-    """A lab that this process opened: it closes with the ``with`` block, and with the process."""
+class OpenLab(Lab, contextlib.AbstractContextManager):
+    """A lab that this process opened: it closes with the ``with`` block, and with the process.
+
+    ``pid`` is its first process, as the machine numbers it.
+    """
 
     def __init__(self, opening: Opening) -> None:
         super().__init__(f"/proc/{opening.pid}/root")
-        self._opening = opening
-
-    def __enter__(self) -> OpenLab:
-        return self
+        self._opening, self.pid = opening, opening.pid
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def pid(self) -> int:
-        """The lab's first process, as the machine numbers it."""
-        return self._opening.pid
 
     def close(self) -> None:
         """End the lab and wait until nothing of it is left. May be repeated."""
@@ -62,9 +57,7 @@ class Opening:
             self._holder = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", BOOT, str(far.fileno()), str(me), "netkit-lab", specification["public"]["id"]],
                 pass_fds=(far.fileno(), me),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL),
                 env={"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"},
                 start_new_session=True,
                 cwd="/",
@@ -132,14 +125,8 @@ class Opening:
         return self._control.fileno()
 
     def is_over(self) -> bool:
-        """Read what the lab tells; whether it has ended."""
-        try:
-            self._control.settimeout(0)
-            return wire.receive(self._control) is None
-        except BlockingIOError:
-            return False
-        except (OSError, ValueError):
-            return True
+        """Read what the lab tells, once this can be read; whether it has ended."""
+        return wire.hear(self._control) is None
 
     def disown(self) -> None:
         """In a forked child: let go of the lab, which belongs to the parent alone."""
@@ -205,7 +192,7 @@ def begin_lab(wishes: spec.Wishes, *, mode: str | None = None, engine: str | Non
     def open_maker(archive: str) -> OpenLab:
         return begin_lab(spec.Wishes(1, 1, (archive,)), mode=who.mode, engine=engine, with_images=False).wait_ready()
 
-    stock = images.ensure_seed(programs, open_maker) if with_images else images.EMPTY
+    stock = images.ensure_seed(programs, open_maker) if with_images else images.Seed()
     return Opening(spec.build_spec(wishes, who.mode, programs, stock.path, stock.version), who)
 
 

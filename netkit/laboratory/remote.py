@@ -8,7 +8,6 @@ reached by ssh (:mod:`netkit.operator.ssh`).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import os
 import select
@@ -85,8 +84,7 @@ class Running(Protocol):
 class Transport(Protocol):
     """A way to start commands on one host, whose name is ``name``."""
 
-    @property
-    def name(self) -> str: ...
+    name: str
 
     def start(self, command: Command, fds: Descriptors | None, cwd: str, env: dict[str, str]) -> tuple[Running, int | None]:
         """Start a command there.
@@ -151,12 +149,10 @@ class Agent:
         except OSError as error:
             sock.close()
             raise LabError(f"{self.name} did not take the command: {error}") from None
-        if received is None:
-            raise LabError(f"{self.name} has gone")
-        answer, terminals = received
-        if "error" in answer:
+        if received is None or "error" in received[0]:
             sock.close()
-            raise LabError(f"on {self.name}: {answer['error']}")
+            raise LabError(f"on {self.name}: {received[0]['error']}" if received else f"{self.name} has gone")
+        answer, terminals = received
         return AgentRunning(self.name, sock, answer["pid"]), (terminals[0] if terminals else None)
 
     def python(self, module: str, *arguments: str) -> tuple[list[str], bytes]:
@@ -266,8 +262,7 @@ def open_shell(at: Transport, command: Command, cwd: str, env: dict[str, str]) -
 
 def _copy_size(master: int) -> None:
     """Give the far terminal the near one's rows and columns."""
-    size = fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8))
-    fcntl.ioctl(master, termios.TIOCSWINSZ, size)
+    termios.tcsetwinsize(master, termios.tcgetwinsize(0))
 
 
 def _relay(master: int, ended: int) -> None:
@@ -276,24 +271,19 @@ def _relay(master: int, ended: int) -> None:
     while True:
         watched = [master] if over else [near, master, ended]
         ready, _, _ = select.select(watched, [], [], 0 if over else None)
-        if near in ready:
-            data = os.read(near, CHUNK)
-            if not data:
-                return
-            _write_all(master, data)
-        if master in ready:
-            try:
-                data = os.read(master, CHUNK)
-            except OSError:  # EIO: nobody has the terminal open any more
-                return
-            if not data:
-                return
-            _write_all(1, data)
-        elif over:
+        if (near in ready and not _copy(near, master)) or (master in ready and not _copy(master, 1)):
+            return
+        if over and not ready:
             return
         over = over or ended in ready
 
 
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
+def _copy(source: int, target: int) -> bool:
+    """Copy what can be read now; whether there may be more to come."""
+    try:
+        rest = data = os.read(source, CHUNK)
+    except OSError:  # EIO: nobody has the terminal open any more
+        return False
+    while rest:
+        rest = rest[os.write(target, rest) :]
+    return bool(data)

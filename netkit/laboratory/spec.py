@@ -16,7 +16,7 @@ from netkit import places
 from netkit.errors import LabError
 from netkit.laboratory.engine import SYSTEM_PATH, Engine
 from netkit.laboratory.inside import covers, limits
-from netkit.laboratory.inside.engine import PID, RUNC, STATE, STOPPED
+from netkit.laboratory.inside.dockerd import PID, RUNC, STATE, STOPPED
 from netkit.laboratory.inside.mounts import BIN, WORKPLACES
 
 INVENTORY = "NETKIT_MACHINES"  # names an inventory file: labs are made of those real machines

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import functools
+import math
 import os
 import selectors
 import socket
@@ -24,8 +24,6 @@ from netkit.laboratory.lab import Lab
 from netkit.network.capture import capture
 from netkit.network.model import Topology
 
-WATCH = "netkit.hosts.watching"
-AGENT = "agent.sock"
 RETRIES = (0.02, 0.1, 0.4, 1.0)  # seconds until the next attempt at a host that was just there, or whose watcher fails
 
 
@@ -50,8 +48,7 @@ class Watchers:
     def wait(self, until: float | None) -> bool:
         """Wait, at the longest until this time (time.monotonic); whether anything may have changed."""
         times = [*self._due.values(), *([] if until is None else [until])]
-        ready = self._selector.select(max(0.0, min(times) - time.monotonic()) if times else None)
-        changed = [key.data() for key, _ in ready]
+        changed = [key.data() for key, _ in self._selector.select(max(0.0, min(times) - time.monotonic()) if times else None)]
         for name in [name for name, when in self._due.items() if when <= time.monotonic()]:
             del self._due[name]
             self._start(name)
@@ -74,7 +71,7 @@ class Watchers:
             self._start(name)
 
     def _hear_comings(self) -> bool:
-        come = bool(self._comings.read() & {AGENT, *self._lab.facts["addresses"]})
+        come = bool(self._comings.read() & {"agent.sock", *self._lab.facts["addresses"]})
         if come:
             self._start_all()
         return come
@@ -93,18 +90,17 @@ class Watchers:
             return
         host = self._lab[name]
         try:
-            helper = Helper(host.transport, WATCH, () if name in self._lab.nodes else ("-",))
+            helper = Helper(host.transport, "netkit.hosts.watching", () if name in self._lab.nodes else ("-",))
         except LabError:
             if os.path.exists(host.agent):  # its agent may be about to listen
                 self._try_again(name)
             return
         self.running[name] = helper
-        self._selector.register(helper.stdout, selectors.EVENT_READ, functools.partial(self._hear, name))
+        self._selector.register(helper.stdout, selectors.EVENT_READ, lambda: self._hear(name))
 
     def _try_again(self, name: str) -> None:
         """A little later each time, until the host is seen to come anew."""
-        wait = next(self._retries[name], None)
-        if wait is not None:
+        if wait := next(self._retries[name], None):
             self._due[name] = time.monotonic() + wait
 
     def _drop(self, name: str) -> None:
@@ -130,25 +126,24 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self._first: float | None = None  # the first event that no look has seen
-        self._last: float | None = None  # the last event of all
+        self._first = math.inf  # the first event that no look has seen
+        self._last = -math.inf  # the last event of all
         self._settled = len(SETTLE)
         self._looked = self._pause = 0.0
 
     def hear(self, now: float) -> None:
         """Something has changed."""
-        if self._first is None:
-            self._first = now
-        if self._last is None or now - self._last > CALM:
+        self._first = min(self._first, now)
+        if now - self._last > CALM:
             self._pause = 0.0  # a new burst: its first events are looked at at once
         self._last, self._settled = now, 0
 
     def look(self, begun: float, ended: float) -> None:
         """It was looked, in this time."""
-        self._first = None
+        self._first = math.inf
         self._looked = ended
         self._pause = min(MOST, max(LEAST, self._pause * 2, (ended - begun) * SHARE))
-        while self._last is not None and self._settled < len(SETTLE) and self._last + SETTLE[self._settled] <= begun:
+        while self._settled < len(SETTLE) and self._last + SETTLE[self._settled] <= begun:
             self._settled += 1
 
     @property
@@ -159,9 +154,7 @@ class Pace:
     @property
     def due(self) -> float | None:
         """When to look."""
-        if self._last is None:
-            return None
-        if self._first is not None:
+        if self._first < math.inf:
             return max(min(self._last + QUIET, self._first + PATIENCE), self._looked + self._pause)
         return self._last + SETTLE[self._settled] if self._settled < len(SETTLE) else None
 

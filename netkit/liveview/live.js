@@ -61,14 +61,14 @@ class Board {
     this.card = make("div", { class: "nk-card", role: "region", "aria-label": "Facts", hidden: "" });
     this.stage = make("div", { class: "nk-stage" }, this.svg, this.card);
     this.selects = { node: make("select"), network: make("select") };
-    const save = make("span", { class: "nk-save", role: "group", "aria-label": "Save" }, "Save ");
-    for (const kind of ["PNG", "SVG"]) save.append(makeButton(kind, `Save the picture as ${kind}`, () => this.save(kind, name)));
+    const save = make("span", { class: "nk-save", role: "group", "aria-label": "Save" }, "Save");
+    for (const kind of ["PNG", "SVG"]) save.append(" ", makeButton(kind, `Save the picture as ${kind}`, () => this.save(kind, name)));
     this.bar = make("div", { class: "nk-bar" }, make("label", {}, "Node ", this.selects.node), make("label", {}, "Network ", this.selects.network), save);
     this.words = make("pre", { tabindex: 0 });
     this.details = make("details", {}, make("summary", {}, "The network in words"), this.words);
     this.scene = this.current = this.hovered = this.pinned = null;
     const find = ({ target }) => target.dataset.about ?? null;
-    this.svg.addEventListener("pointermove", (event) => this.hover(find(event)));
+    this.svg.addEventListener("pointerover", (event) => this.hover(find(event)));
     this.svg.addEventListener("pointerleave", () => this.hover(null));
     this.svg.addEventListener("click", (event) => {
       this.pin(find(event));
@@ -97,9 +97,9 @@ class Board {
     dress(this.svg, { "aria-label": scene.summary });
     this.choose();
     // what has come is marked for a while, but not what came with something bigger
-    for (const about of begins ? [] : fresh) {
-      const inside = fresh.has(about?.slice(0, about.lastIndexOf("/")));
-      for (const node of this.marks) if (node.dataset.about === about) node.classList.toggle("nk-fresh", !inside);
+    for (const node of begins ? [] : this.marks) {
+      const { about } = node.dataset;
+      if (fresh.has(about)) node.classList.toggle("nk-fresh", !fresh.has(about.slice(0, about.lastIndexOf("/"))));
     }
   }
 
@@ -122,7 +122,6 @@ class Board {
     // the objects, for keyboard and screen reader as well
     const entries = Object.entries(facts).filter(([about]) => seen.has(about));
     const had = this.objects.contains(document.activeElement);
-    for (const name of ["hovered", "pinned"]) if (!facts[this[name]]) this[name] = null;
     if (!entries.some(([about]) => about === this.current)) this.current = entries[0]?.[0] ?? null;
     const elements = entries.map(([about, { title, kind, lines, box: [left, top, wide, high] }]) => {
       const label = [`${title}, ${kind}`, ...lines.map((line) => line.filter(Boolean).join(" "))].join("; ");
@@ -130,7 +129,7 @@ class Board {
       return { key: about, about, tag: "rect", name: "nk-object", attributes: { ...place, role: "button", "aria-label": label } };
     });
     sync(this.objects, elements);
-    if (had && !this.objectOf(this.current)?.matches(":focus")) this.objectOf(this.current)?.focus();
+    if (had) this.objectOf(this.current)?.focus();
     this.tell();
   }
 
@@ -158,7 +157,6 @@ class Board {
   }
 
   hover(about) {
-    if (about === this.hovered) return;
     this.hovered = about;
     this.tell();
   }
@@ -229,7 +227,6 @@ function renderLive(model, el) {
   const pause = makeButton("Pause", "Stop following; changes are counted", () => {
     [paused, waiting] = [!paused, 0];
     draw();
-    note();
   });
   const note = () => {
     const ended = model.get("ended");
@@ -238,7 +235,10 @@ function renderLive(model, el) {
     const counted = `❚❚ paused: ${waiting} change${waiting === 1 ? "" : "s"} waiting`;
     status.textContent = ended ? `■ ${ended}` : paused ? counted : "● following";
   };
-  const draw = () => paused || board.show(model.get("picture"));
+  const draw = () => {
+    if (!paused) board.show(model.get("picture"));
+    note();
+  };
   const hear = () => {
     const { lines, count } = model.get("news");
     if (paused) waiting += count;
@@ -250,7 +250,6 @@ function renderLive(model, el) {
   board.bar.lastChild.before(pause, status);
   el.append(board.bar, board.stage, log, board.details);
   draw();
-  note();
   model.on("change:picture", draw);
   model.on("change:news", hear);
   model.on("change:ended", note);

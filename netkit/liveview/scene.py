@@ -6,23 +6,20 @@ of light paper; the page's style sheet turns them for a dark theme.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from netkit.figure.picture import Box, Line, Mark, Measure, Picture, Shape, Text, natural
+from netkit.figure.picture import Box, Mark, Measure, Picture, Shape, Text, natural
+from netkit.figure.picture import Line as Stroke
+from netkit.figure.plan import shorten
 from netkit.figure.style import DASH, calc_look, calc_radius, calc_symbol, calc_text_colour
-from netkit.liveview.facts import calc_facts
-from netkit.network.model import Topology
-from netkit.network.words import plain
-
-if TYPE_CHECKING:
-    from netkit.tracing.steps import Step
+from netkit.network.describe import describe
+from netkit.network.model import HOST, Container, Node, Topology
+from netkit.network.words import BUILTIN, WHOLE, Line, plain, tell_end, tell_line, tell_nature
 
 # what everything else stands on or in: never dimmed, whatever is chosen
 GROUND = ("node", "off", "region", "lan", "cable", "gap-host", "gap-node", "gap-paper", "backing", "uplink")
 NEAR = 10  # points: how wide a wire is for the pointer
-WAY, BACK, DROPPED = "#d00a3c", "#0072b2", "#a32a00"  # of a packet, its answer, its end
 
 
 def calc_scene(topology: Topology, picture: Picture, measure: Measure) -> dict:
@@ -40,21 +37,15 @@ def calc_scene(topology: Topology, picture: Picture, measure: Measure) -> dict:
         first, *rest = about.split("/")
         return order.get(first, len(order)), [natural(part) for part in rest]
 
-    places: dict[str, list[Shape]] = {}
+    places: dict[str, list[Shape]] = defaultdict(list)
     for shape in picture.shapes:
-        places.setdefault(shape.about, []).append(shape)
+        places[shape.about].append(shape)
     return {
         "width": round(picture.width, 1),
         "height": round(picture.height, 1),
         "shapes": calc_elements(picture.shapes, networks, measure),
         "facts": {
-            about: {
-                "title": facts[about].title,
-                "kind": facts[about].kind,
-                "lines": [list(line) for line in facts[about].lines],
-                "box": calc_box(places[about], measure),
-                "networks": sorted(networks.get(about, ())),
-            }
+            about: facts[about] | {"box": calc_box(places[about], measure), "networks": sorted(networks.get(about, ()))}
             for about in sorted(places.keys() & facts.keys(), key=in_order)
         },
         "nodes": list(order),
@@ -76,25 +67,25 @@ def calc_elements(shapes: Sequence[Shape], networks: dict[str, set[str]], measur
         element |= {"key": f"{name} {seen[name]}", "about": shape.about}
         if shape.about not in ground:
             element["networks"] = [shape.network] if shape.network else sorted(networks.get(shape.about, ()))
-        if isinstance(shape, Line) and shape.about:  # a wire is thin: what is pointed at, and lit, is a wider one below it
+        if isinstance(shape, Stroke) and shape.about:  # a wire is thin: what is pointed at, and lit, is a wider one below it
             wide = {"d": element["attributes"]["d"], "fill": "none", "stroke-width": NEAR}
             elements.append(element | {"key": f"near {element['key']}", "name": "nk-near", "attributes": wide})
         elements.append(element)
     return elements
 
 
-def _make(shape: Box | Line | Mark) -> dict:
+def _make(shape: Box | Stroke | Mark) -> dict:
     look = calc_look(shape)
     style = {"fill": look.face, "stroke": look.edge, "stroke-width": look.width}
     if look.dash:
         style["stroke-dasharray"] = " ".join(f"{part * DASH:.2f}" for part in look.dash)
     if isinstance(shape, Box):
-        return _element("rect", x=shape.x, y=shape.y, width=shape.width, height=shape.height, rx=calc_radius(shape), **style)
-    if isinstance(shape, Line):
-        return _element("path", d=_trace(shape.points), **(style | {"fill": "none"}))
+        return make_element("rect", x=shape.x, y=shape.y, width=shape.width, height=shape.height, rx=calc_radius(shape), **style)
+    if isinstance(shape, Stroke):
+        return make_element("path", d=calc_path(shape.points), **style)
     if corners := calc_symbol(shape):
-        return _element("path", d=_trace(corners) + "Z", **style)
-    return _element("circle", cx=shape.x, cy=shape.y, r=shape.size / 2, **style)
+        return make_element("path", d=calc_path(corners) + "Z", **style)
+    return make_element("circle", cx=shape.x, cy=shape.y, r=shape.size / 2, **style)
 
 
 def _make_text(text: Text, measure: Measure) -> dict:
@@ -105,21 +96,23 @@ def _make_text(text: Text, measure: Measure) -> dict:
     if text.mono:
         style["font-family"] = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
     place = {"transform": f"translate({text.x:.1f} {text.y:.1f})", "font-size": text.size}
-    return _element("text", **place, **style, **(length if drawable.strip() else {})) | {"text": drawable}
+    return make_element("text", **place, **style, **(length if drawable.strip() else {})) | {"text": drawable}
 
 
-def _element(tag: str, **attributes: str | float) -> dict:
+def make_element(tag: str, **attributes: str | float) -> dict:
+    """One of SVG's elements as data, numbers rounded to a tenth of a point."""
     return {"tag": tag, "attributes": {name: round(value, 1) if isinstance(value, float) else value for name, value in attributes.items()}}
 
 
-def _trace(points: Iterable[tuple[float, float]]) -> str:
+def calc_path(points: Iterable[tuple[float, float]]) -> str:
+    """Some points, joined by straight lines, as SVG's path data."""
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 
 def calc_box(shapes: Sequence[Shape], measure: Measure) -> list[float]:
     """Where an object is (x, y, width, height): its largest box, or all that is drawn of it but its wires, if there is more."""
     boxes = [shape for shape in shapes if isinstance(shape, Box)]
-    small = [shape for shape in shapes if not isinstance(shape, Line)]
+    small = [shape for shape in shapes if not isinstance(shape, Stroke)]
     meant = [max(boxes, key=lambda box: box.width * box.height)] if boxes else small or shapes
     corners = [corner for shape in meant for corner in _calc_corners(shape, measure)]
     (left, right), (top, bottom) = ((min(numbers), max(numbers)) for numbers in zip(*corners, strict=True))
@@ -127,7 +120,7 @@ def calc_box(shapes: Sequence[Shape], measure: Measure) -> list[float]:
 
 
 def _calc_corners(shape: Shape, measure: Measure) -> Sequence[tuple[float, float]]:
-    if isinstance(shape, Line):
+    if isinstance(shape, Stroke):
         return shape.points
     if isinstance(shape, Box):
         return (shape.x, shape.y), (shape.x + shape.width, shape.y + shape.height)
@@ -140,22 +133,20 @@ def _calc_corners(shape: Shape, measure: Measure) -> Sequence[tuple[float, float
 
 def calc_networks(topology: Topology, shapes: Iterable[Shape]) -> dict[str, set[str]]:
     """The networks that each object has to do with, by what its shapes are about."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = defaultdict(set)
     for shape in shapes:
         if shape.about and shape.network and shape.role not in GROUND:
-            found.setdefault(shape.about, set()).add(shape.network)
+            found[shape.about].add(shape.network)
     for about, names in list(found.items()):
         if about.count("/") > 1:  # an interface: what it is in, too
-            found.setdefault(about.rpartition("/")[0], set()).update(names)
+            found[about.rpartition("/")[0]] |= names
     for end, interface in topology.ends():
         if interface.peer and str(end) in found:  # the other end of a wire
-            found.setdefault(str(interface.peer), set()).update(found[str(end)])
+            found[str(interface.peer)] |= found[str(end)]
     for node in topology.nodes:
         for container in node.containers:  # one that shares another's network namespace
-            names = found.get(f"{node.name}/{container.sandbox.namespace}", set()) if container.sandbox else set()
-            joined = {point.network for point in container.endpoints}
-            if names or joined:
-                found.setdefault(f"{node.name}/container {container.name}", set()).update(names | joined)
+            shared = found.get(f"{node.name}/{container.sandbox.namespace}", ()) if container.sandbox else ()
+            found[f"{node.name}/container {container.name}"].update(shared, (point.network for point in container.endpoints))
     return found
 
 
@@ -167,30 +158,133 @@ def calc_summary(topology: Topology) -> str:
             words.append(f"{plain(node.name)} is {plain(node.state)}")
         elif node.engine:
             running = sum(container.state == "running" for container in node.containers)
-            made = sum(each.driver not in ("host", "null") for each in node.networks)
-            networks = f"{made} network" + ("" if made == 1 else "s")
-            words.append(f"{plain(node.name)}: {running} container{'' if running == 1 else 's'} running, {networks}")
+            made = sum(each.driver not in BUILTIN for each in node.networks)
+            containers, networks = (f"{each}{'' if count == 1 else 's'}" for each, count in (("container", running), ("network", made)))
+            words.append(f"{plain(node.name)}: {running} {containers} running, {made} {networks}")
     return "; ".join(words) or "nothing here"
 
 
-def calc_step(step: Step) -> dict:
-    """A step of a packet: its words, the way to it, and the packet there with its number, or crossed out. Fit for JSON."""
-    x, y, dropped = step.x, step.y, step.kind == "dropped"
-    colour = DROPPED if dropped else BACK if step.reply else WAY
-    line = {"fill": "none", "stroke": colour, "stroke-linejoin": "round", "stroke-linecap": "round"}
-    way = _element("path", d=_trace(step.points), **line, **({"stroke-dasharray": "7 5"} if step.kind == "tunnel" else {}))
-    if dropped:
-        cross = f"M{x - 3.5} {y - 3.5}l7 7m0 -7l-7 7"
-        mark = _element("path", d=cross, stroke="#ffffff", fill="none", **{"stroke-width": 2.2})
-    else:
-        text = {"text-anchor": "middle", "font-size": 9, "font-weight": "bold", "fill": "#ffffff"}
-        mark = _element("text", transform=f"translate({x} {y + 3.2})", **text) | {"text": str(step.number)}
-    packet = _element("circle", cx=x, cy=y, r=9, fill=colour, stroke="#ffffff", **{"stroke-width": 1.5})
-    return {
-        "title": step.title,
-        "detail": step.detail,
-        "dropped": dropped,
-        "colour": colour,
-        "way": [way | {"key": f"way {step.number}"}] if len(step.points) > 1 else [],
-        "packet": [packet | {"key": "packet"}, mark | {"key": mark["tag"], "name": "nk-mark"}],
-    }
+MOST = 8  # facts under one label
+Fact = tuple[str, str]
+KINDS = {
+    "container": "network namespace of a container",
+    "named": "named network namespace",
+    "overlay": "hidden namespace of an overlay network",
+    "load-balancer": "load balancer of a network",
+    "ingress": "the way from published ports to services",
+    "process": "namespace that a process holds",
+}
+# what stands in the margin for lines inside of another, by what they are about
+IN_NODE = {"engine": "engine", "container": "containers", "network": "networks", "netns": "namespaces", "overlay": "namespaces"}
+IN_NAMESPACE = {
+    **{word: f"{word}s" for word in ("route", "neighbour", "port", "network")},
+    **dict.fromkeys(("isolated", "internal", "silent"), "isolated"),
+    "forwarding": "forwards",
+    "masquerade": "NAT",
+}
+STATES = ("up", "down", "no carrier", "no port", "running", "paused", "exited", "created")
+DIGITS = "0123456789abcdef"
+# words at the beginning of a clause that stand in the margin
+MARGIN = (
+    "address", "state", "MAC", "MTU", "port of", "other end", "engine", "swarm", "image", "mode", "service", "task", "networks", "network",
+    "scope", "gateway", "default gateway", "DNS server", "options",
+)  # fmt: skip
+NAMES = ("interfaces", "containers", "namespaces")  # of which names are enough
+
+
+def calc_facts(topology: Topology) -> dict[str, dict]:
+    """What is known of every object there may be in a picture, by what its shapes are ``about``.
+
+    A title, a kind in a word or two, and lines of label and fact: what the lines that describe the topology say, on a card
+    for each object.
+    """
+    lines = {each.about: each for each in _walk(describe(topology)) if each.about}
+    found = dict(_calc_interfaces(topology, lines))
+    if topology.lan:
+        there = [(plain(node.name), str(node.address)) for node in topology.nodes if node.address]
+        found["lan"] = _make_card(lines["lan"].head, "network between the nodes", there)
+    for node in topology.nodes:
+        line = lines[node.name]
+        kind = "Docker node" if node.engine else "host without Docker"
+        found[node.name] = _make_card(line.head, kind, (*_tell_own(line), *_tell_inner(line, node.name, IN_NODE)))
+        for network in node.networks:
+            place = f"{node.name}/network {network.name}"
+            found[place] = _make_card(plain(network.name), "network", _tell_own(lines[place]))
+        found |= dict(_calc_namespaces(node, lines))
+        for container in node.containers:
+            place = f"{node.name}/container {container.name}"
+            found[place] = _make_card(plain(container.name), "container", _tell_container(node, container, lines))
+            for each in container.endpoints:
+                if str(each.interface) in found:
+                    words = f"of container {plain(container.name)} in network {plain(each.network)}"
+                    found[str(each.interface)]["lines"].append(["endpoint", words])
+    return found
+
+
+def _make_card(title: str, kind: str, lines: Iterable[Fact]) -> dict:
+    return {"title": title, "kind": kind, "lines": [list(line) for line in lines]}
+
+
+def _walk(lines: tuple[Line, ...]) -> Iterator[Line]:
+    for each in lines:
+        yield each
+        yield from _walk(each.inner)
+
+
+def _calc_namespaces(node: Node, lines: Mapping[str, Line]) -> Iterator[tuple[str, dict]]:
+    for namespace in node.namespaces:
+        place, is_host = f"{node.name}/{namespace.name}", namespace.kind == HOST
+        line = lines[node.name] if is_host else lines.get(place, lines[node.name])
+        title = f"{plain(node.name)}: the node's own network namespace" if is_host else plain(namespace.title)
+        told = (*(() if is_host else _tell_own(line)), *_tell_inner(line, place, IN_NAMESPACE, "interfaces"))
+        yield place, _make_card(title, KINDS.get(namespace.kind, "network namespace"), told)
+        for each in namespace.firewall.masquerades if namespace.firewall else ():
+            about = f"{place}/masquerade {each.source}"
+            yield about, _make_card(f"masquerade {each.source}", "source NAT", [("rule", lines[about].head)])
+
+
+def _tell_container(node: Node, container: Container, lines: Mapping[str, Line]) -> Iterator[Fact]:
+    """A container's facts, with those of the namespace it is in, though that be another container's."""
+    own = f"{node.name}/container {container.name}"
+    yield from _tell_own(lines[own])
+    shared = [f"{node.name}/{container.sandbox.namespace}"] if container.sandbox and container.sandbox.namespace != HOST else []
+    for place in dict.fromkeys([own, *shared]):
+        yield from _tell_inner(lines[place], place, IN_NAMESPACE, "interfaces") if place in lines else ()
+
+
+def _calc_interfaces(topology: Topology, lines: Mapping[str, Line]) -> Iterator[tuple[str, dict]]:
+    for end, each in topology.ends():
+        line = lines[str(end)]
+        told = [("where", tell_end(end).partition(" of ")[2]), *_tell_own(line, is_interface=True)]
+        told += _tell_inner(line, f"{end.node}/{end.namespace}", {}, "ports")
+        kind = "veth" if each.kind == "veth" else tell_nature(each, end.node)
+        yield str(end), _make_card(plain(each.name), kind, (fact for fact in told if fact[1] != kind))
+
+
+def _tell_own(line: Line, is_interface: bool = False) -> Iterator[Fact]:
+    """What a line says of its object: a fact for each clause. What that of an interface says of its other end is on a card of its own."""
+    for each in line.clauses:
+        words = each.words
+        start = next((word for word in MARGIN if words.startswith(f"{word} ")), "")
+        if (is_interface and "derived" in each.level) or words.startswith("kind "):
+            continue
+        if is_interface and words[0] in DIGITS and "/" in words:
+            yield "address", words
+        elif words in STATES:
+            yield "state", words
+        else:
+            yield start, words.removeprefix(f"{start} ")
+
+
+def _tell_inner(line: Line, place: str, labels: Mapping[str, str], otherwise: str = "") -> Iterator[Fact]:
+    """The lines inside of another that are about something in a place, by their label; it stands before the first alone."""
+    told: dict[str, list[str]] = {}
+    for each in line.inner:
+        step = each.about.removeprefix(f"{place}/") if each.about.startswith(f"{place}/") else ""
+        label = labels.get(step.split(" ")[0], "" if step.startswith(("fdb ", "rules", "policies")) else otherwise) if step else ""
+        if label and "macs" not in each.level and (label != "engine" or not each.level):
+            told.setdefault(label, []).append(each.head if label in NAMES else tell_line(each.head, each.clauses, WHOLE))
+    for label, words in told.items():
+        if label in NAMES:
+            words = [", ".join(words[at : at + 4]) for at in range(0, len(words), 4)]
+        yield from ((label if number == 0 else "", each) for number, each in enumerate(shorten(words, MOST, "more")))

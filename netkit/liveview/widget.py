@@ -15,20 +15,22 @@ import traitlets
 from netkit.figure.draw import make_bundle
 from netkit.figure.layout import calc_layout
 from netkit.figure.paint import measure
+from netkit.figure.plan import shorten
 from netkit.laboratory.lab import Lab
 from netkit.labs import current_lab
 from netkit.liveview.follow import Follower
-from netkit.liveview.scene import calc_scene, calc_step
+from netkit.liveview.scene import calc_path, calc_scene, make_element
 from netkit.network.capture import capture
 from netkit.network.model import Topology
 
 if TYPE_CHECKING:
+    from netkit.tracing.steps import Step
     from netkit.tracing.view import Trace
 
-HERE = pathlib.Path(__file__).parent
 VIEW = "application/vnd.jupyter.widget-view+json"
 NEWS = 12  # lines that are told at once
 PACE = 1400  # ms per step while playing
+WAY, BACK, DROPPED = "#d00a3c", "#0072b2", "#a32a00"  # of a packet, its answer, its end
 
 _of_cells: weakref.WeakValueDictionary[str, LiveView] = weakref.WeakValueDictionary()
 
@@ -46,7 +48,7 @@ def live(trace: Trace | None = None, *, show: Sequence[str] = ("addresses",), la
     if trace is not None:
         return Player(trace)
     lab = lab or current_lab()
-    view = LiveView(lab, capture(lab=lab), (show,) if isinstance(show, str) else tuple(show))
+    view = LiveView(lab, capture(lab=lab), show)
     kernel = getattr(IPython.get_ipython(), "kernel", None)
     metadata = (kernel.get_parent() or {}).get("metadata") if kernel else None
     if cell := (metadata or {}).get("cellId"):  # the notebook's cell that runs now, as its front end calls it
@@ -59,8 +61,8 @@ def live(trace: Trace | None = None, *, show: Sequence[str] = ("addresses",), la
 class Page(anywidget.AnyWidget):
     """A widget with a picture."""
 
-    _esm = HERE / "live.js"
-    _css = HERE / "live.css"
+    _esm = pathlib.Path(__file__).with_name("live.js")
+    _css = pathlib.Path(__file__).with_name("live.css")
     picture = traitlets.Dict().tag(sync=True)
 
 
@@ -94,9 +96,8 @@ class LiveView(Page):
         """Say what is different between two captures. Called in the follower's thread."""
         lines = before.diff(after).text().split("\n")
         if lines != ["nothing changed"]:
-            shown = lines if len(lines) <= NEWS else [*lines[: NEWS - 1], f"… {len(lines) - NEWS + 1} more lines"]
             count = sum(not line.startswith(" ") for line in lines)
-            self.news = {"number": self.news.get("number", 0) + 1, "lines": shown, "count": count}
+            self.news = {"number": self.news.get("number", 0) + 1, "lines": shorten(lines, NEWS, "more lines"), "count": count}
 
     def end(self, why: str) -> None:
         """Say why the picture does not follow any longer."""
@@ -144,6 +145,29 @@ class Player(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         return _add_view(self, *self._trace._repr_mimebundle_())
+
+
+def calc_step(step: Step) -> dict:
+    """A step of a packet: its words, the way to it, and the packet there with its number, or crossed out. Fit for JSON."""
+    x, y, dropped = step.x, step.y, step.kind == "dropped"
+    colour = DROPPED if dropped else BACK if step.reply else WAY
+    line = {"fill": "none", "stroke": colour, "stroke-linejoin": "round", "stroke-linecap": "round"}
+    way = make_element("path", d=calc_path(step.points), **line, **({"stroke-dasharray": "7 5"} if step.kind == "tunnel" else {}))
+    if dropped:
+        cross = f"M{x - 3.5} {y - 3.5}l7 7m0 -7l-7 7"
+        mark = make_element("path", d=cross, stroke="#ffffff", fill="none", **{"stroke-width": 2.2})
+    else:
+        text = {"text-anchor": "middle", "font-size": 9, "font-weight": "bold", "fill": "#ffffff"}
+        mark = make_element("text", transform=f"translate({x} {y + 3.2})", **text) | {"text": str(step.number)}
+    packet = make_element("circle", cx=x, cy=y, r=9, fill=colour, stroke="#ffffff", **{"stroke-width": 1.5})
+    return {
+        "title": step.title,
+        "detail": step.detail,
+        "dropped": dropped,
+        "colour": colour,
+        "way": [way | {"key": f"way {step.number}"}] if len(step.points) > 1 else [],
+        "packet": [packet | {"key": "packet"}, mark | {"key": mark["tag"], "name": "nk-mark"}],
+    }
 
 
 def _add_view(widget: ipywidgets.Widget, data: dict, metadata: dict) -> tuple[dict, dict]:

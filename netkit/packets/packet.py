@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netkit.errors import NetkitError
-from netkit.figure.draw import make_bundle, paint
+from netkit.figure.draw import make_bundle
 from netkit.figure.picture import BASELINE, LINE, Box, Line, Measure, Picture, Shape, Text
 from netkit.packets.headers import COOKED, ETHERNET, Cooked, Data, Ethernet, Header, Vxlan
 
@@ -59,7 +59,7 @@ class Packet:
 
     def draw(self) -> Figure:
         """The headers side by side, those of a frame within the frame in a row of their own."""
-        from netkit.figure.paint import measure
+        from netkit.figure.paint import measure, paint
 
         return paint(calc_layout(self.headers, measure))
 

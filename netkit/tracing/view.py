@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netkit.errors import NetkitError
-from netkit.figure.draw import make_bundle, paint
+from netkit.figure.draw import make_bundle
 from netkit.figure.layout import calc_layout
 from netkit.figure.picture import BASELINE, LINE, Line, Mark, Measure, Picture, Shape, Text
 from netkit.network.words import plain
@@ -68,7 +68,7 @@ class Trace(TraceData):
 
     def draw(self, *, width: float | None = None, **options) -> Figure:
         """The way on the topology's figure; ``width`` and ``options`` as for ``Topology.draw``."""
-        from netkit.figure.paint import measure
+        from netkit.figure.paint import measure, paint
 
         return paint(calc_picture(self, measure=measure, **options), width=width)
 

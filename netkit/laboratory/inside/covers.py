@@ -72,13 +72,11 @@ def _find_entries(homes: list[str]) -> list[str]:
     found = []
     for home in homes:
         with contextlib.suppress(OSError), os.scandir(os.path.realpath(home)) as entries:
-            for entry in entries:
-                if not entry.name.startswith("."):
-                    continue
-                if not (entry.is_symlink() and entry.is_dir()):
-                    found.append(entry.path)
-                elif not f"{os.path.realpath(entry.path)}/".startswith(tuple(f"{place}/" for place in SYSTEM)):
-                    found.append(os.path.realpath(entry.path))
+            for entry in (each for each in entries if each.name.startswith(".")):
+                is_link = entry.is_symlink() and entry.is_dir()
+                path = os.path.realpath(entry.path) if is_link else entry.path
+                if not is_link or not f"{path}/".startswith(tuple(f"{place}/" for place in SYSTEM)):
+                    found.append(path)
     return found
 
 

@@ -13,7 +13,7 @@ import signal
 import socket
 from collections.abc import Callable
 
-from netkit.laboratory.inside import host, lan, mounts, wire
+from netkit.laboratory.inside import host_init, lan, mounts, wire
 from netkit.laboratory.inside import syscalls as sc
 from netkit.laboratory.inside.agent import Loop
 
@@ -54,9 +54,7 @@ class First:
         """Fork a host's first process; returns its name, pid, and the pipe that waits for its cable."""
         self._states[name] = {"state": "starting"}
         host_spec = self._spec["hosts"][name]
-        status_read, status_write = os.pipe2(os.O_CLOEXEC)
-        cable_read, cable_write = os.pipe2(os.O_CLOEXEC)
-        pid_read, pid_write = os.pipe2(os.O_CLOEXEC)
+        (status_read, status_write), (cable_read, cable_write), (pid_read, pid_write) = (os.pipe2(os.O_CLOEXEC) for _ in range(3))
         outer = self._loop.fork()
         if outer == 0:
             self._leave_to(name, host_spec, status_write, cable_read, pid_write)
@@ -80,7 +78,7 @@ class First:
             if pid == 0:
                 for sock in (self._control, self._listener, *(connection for connection, _ in self._waiting)):
                     sock.close()  # a host must not be able to speak for the lab
-                host.Host(name, host_spec, status, cable).serve()
+                host_init.Host(name, host_spec, status, cable).serve()
             os.write(pid_write, str(pid).encode())
         except BaseException as error:
             os.write(status, json.dumps({"state": "failed", "why": wire.describe(error)}).encode() + b"\n")
@@ -92,7 +90,7 @@ class First:
         commands = [command for name, pid, _ in begun for command in lan.plug(name, pid, self._spec["hosts"][name]["mac"])]
         try:
             lan.run_ip([*before, *commands])
-            said = host.PLUGGED
+            said = host_init.PLUGGED
         except OSError as error:
             said = wire.describe(error).encode()
         for _, _, cable in begun:

@@ -31,17 +31,14 @@ def bound_processes(lab_id: str, most: int) -> str | None:
         return None
     for hierarchy in HIERARCHIES:
         path = f"{hierarchy}/{PREFIX}{lab_id}"
-        try:
+        with contextlib.suppress(OSError):
             os.mkdir(path)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(os.open(path, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_EX)
-            with open(f"{path}/pids.max", "w", encoding="ascii") as file:
-                file.write(str(most))
-            return path
-        except OSError:  # no pids controller in this hierarchy, or swept away in the moment before it was locked
-            with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(os.open(path, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_EX)
+                with open(f"{path}/pids.max", "w", encoding="ascii") as file:
+                    file.write(str(most))
+                return path
+            except OSError:  # no pids controller in this hierarchy, or swept away in the moment before it was locked
                 os.rmdir(path)
     return None
 
@@ -71,12 +68,11 @@ def remove_cgroup(lab_id: str) -> None:
         for _ in range(TRIES):
             try:
                 os.rmdir(path)
+                break
             except FileNotFoundError:
                 break
             except OSError:  # a process of it has ended but is not yet gone
                 time.sleep(0.01)
-            else:
-                break
 
 
 def join_cgroup(path: str) -> None:

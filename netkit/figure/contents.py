@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from netkit.figure.nets import NAMES, calc_nets, find_net, find_network, is_uplink
 from netkit.figure.picture import ADDRESS, CAPTION, DETAIL, HEADING, NAME, NOTE, NOTHING, PORT, TAG, Words, calc_clean, natural
 from netkit.figure.plan import MARKS, Context, Item, Label, Net, NodePlan, Port, shorten, tell_port
-from netkit.network.model import HOST, Container, End, Firewall, Interface, Ip, NetworkNamespace, Node
+from netkit.network.model import HOST, Container, End, Firewall, Interface, Ip, NetworkNamespace, Node, PortForward, PublishedPort
 
 CAPTIONS = {"named": "netns", "process": "process", "load-balancer": "load balancer", "ingress": "routing mesh"}
 HIDDEN = (HOST, "overlay")  # drawn as the node itself, and as a band
@@ -25,13 +26,13 @@ def calc_plan(node: Node, context: Context) -> NodePlan:
     known = {namespace.name for namespace in node.namespaces}
     nets = calc_nets(node, context)
     items = [
-        *(_make_item(node, each, tenants.get(each.name, []), nets, context) for each in node.namespaces if each.kind not in HIDDEN),
+        *(_make_item(node, each, tenants.get(each.name, []), context) for each in node.namespaces if each.kind not in HIDDEN),
         *(_make_stopped(node, each, context) for each in node.containers if not each.sandbox or each.sandbox.namespace not in known),
     ]
     guests = [_make_guest(node, each, context) for each in tenants.get(HOST, ())]
-    extras = [Label.of("extra", words, DETAIL) for words in _tell_extras(node, nets, context)]
-    own = Label.of("", Words(OWN + (", shared by" if guests else "")), CAPTION)
     host = node.namespace(HOST)
+    extras = [Label.of("extra", words, DETAIL) for words in _tell_extras(node, host, nets, context)]
+    own = Label.of("", Words(OWN + (", shared by" if guests else "")), CAPTION)
     return NodePlan(
         name=calc_clean(node.name),
         about=node.name,
@@ -44,15 +45,13 @@ def calc_plan(node: Node, context: Context) -> NodePlan:
         inside=(own, *guests, *extras) if nets or guests or extras or items else (),
         notes=tuple(_calc_notes(node, host, context)) if host else (),
         uplinks=tuple(_calc_uplinks(node, host, context)),
-        tags=tuple(_calc_tags(node, context)),
+        tags=tuple(_calc_tags(node, host, context)),
         highlight=context.mark(node.name),
     )
 
 
 def _calc_caption(node: Node) -> str:
-    parts = []
-    if node.engine and node.state == "up" and node.engine.version:
-        parts.append(f"Docker {calc_clean(node.engine.version)}")
+    parts = [f"Docker {calc_clean(node.engine.version)}"] if node.engine and node.state == "up" and node.engine.version else []
     if node.swarm:
         parts.append(node.swarm.role)
         parts += [word for word, usual in ((node.swarm.state, "ready"), (node.swarm.availability, "active")) if word != usual]
@@ -84,29 +83,30 @@ def _call(node: Node, container: Container, context: Context, bigger: str | None
 def _make_guest(node: Node, container: Container, context: Context) -> Label:
     """A container in the node's own namespace."""
     title = _call(node, container, context)
-    return Label(role="guest", lines=(((title, NAME),),), about=title.about, highlight=context.mark(title.about))
+    return replace(Label.of("guest", title, NAME), highlight=context.mark(title.about))
 
 
 def _make_stopped(node: Node, container: Container, context: Context) -> Item:
     title = _call(node, container, context)
-    more = {"about": title.about, "highlight": context.mark(title.about)}
-    return Item(kind="stopped", titles=(title,), caption=calc_clean(container.state), **more)
+    lines = ((Words(calc_clean(container.state), title.about), CAPTION),)
+    return Item(kind="stopped", about=title.about, titles=(title,), lines=lines, highlight=context.mark(title.about))
 
 
-def _make_item(node: Node, namespace: NetworkNamespace, tenants: list[Container], nets: dict[str, Net], context: Context) -> Item:
+def _make_item(node: Node, namespace: NetworkNamespace, tenants: list[Container], context: Context) -> Item:
     tenants = sorted(tenants, key=lambda each: each.name != namespace.title)
     about = f"{node.name}/{namespace.name}"
     highlight = context.mark(about)
     titles = tuple(_call(node, each, context, highlight) for each in tenants)
     inner = [each for each in namespace.interfaces if each.kind != "loopback"]
     facts = [] if inner else [context.fact(about, each, highlight) for each in namespace.interfaces]
+    facts += map(Words, context.routes(namespace))
+    caption = _calc_item_caption(namespace, tenants, bool(inner), context)
     return Item(
         kind="container" if namespace.kind == "container" else "namespace",
         about=about,
         titles=titles or (context.words(calc_clean(namespace.title), about, highlight),),
-        caption=_calc_item_caption(namespace, tenants, bool(inner), context),
-        facts=(*facts, *(Words(text) for text in context.routes(namespace))),
-        ports=tuple(_make_port(node, namespace, each, nets, context) for each in inner),
+        lines=(*([(Words(caption, about), CAPTION)] if caption else []), *((each, DETAIL) for each in facts)),
+        ports=tuple(_make_port(node, namespace, each, context) for each in inner),
         highlight=highlight,
     )
 
@@ -125,18 +125,17 @@ def _calc_item_caption(namespace: NetworkNamespace, tenants: list[Container], wi
     return ": ".join(filter(None, (context.term("sandbox", ""), caption)))
 
 
-def _make_port(node: Node, namespace: NetworkNamespace, interface: Interface, nets: dict[str, Net], context: Context) -> Port:
+def _make_port(node: Node, namespace: NetworkNamespace, interface: Interface, context: Context) -> Port:
     here = End(node=node.name, namespace=namespace.name, interface=interface.name)
     key, far = find_net(here, interface, node)
     bigger = context.mark(f"{node.name}/{namespace.name}")
     name = tell_port(interface)
-    kind = nets[key].kind if key in nets else ""
     return Port(
         name=context.words(context.term("endpoint", name) if find_network(here, node) else name, str(here), bigger),
         lines=context.lines(interface),
-        net=key if kind else "",
-        up=kind == "overlay",
-        far=context.words(calc_clean(far.interface), str(far), bigger) if far and kind in ("bridge", "overlay") else NOTHING,
+        net=key,
+        up=key.startswith("overlay "),
+        far=context.words(calc_clean(far.interface), str(far), bigger) if far else NOTHING,
     )
 
 
@@ -152,9 +151,8 @@ def _calc_uplinks(node: Node, host: NetworkNamespace | None, context: Context) -
         yield Label.of("uplink", Words(str(node.address), node.name), PORT)
 
 
-def _tell_extras(node: Node, nets: dict[str, Net], context: Context) -> Iterator[Words]:
+def _tell_extras(node: Node, host: NetworkNamespace | None, nets: dict[str, Net], context: Context) -> Iterator[Words]:
     """The interfaces of a node's own namespace that no wire, bar or cable shows."""
-    host = node.namespace(HOST)
     for interface in host.interfaces if host else ():
         told = interface.kind in ("bridge", "loopback") or is_uplink(interface) or interface.master or f"chip {interface.name}" in nets
         inner = interface.peer and interface.peer.namespace != HOST and node.namespace(interface.peer.namespace)
@@ -162,26 +160,24 @@ def _tell_extras(node: Node, nets: dict[str, Net], context: Context) -> Iterator
             yield context.fact(f"{node.name}/{HOST}", interface)
 
 
-def _calc_tags(node: Node, context: Context) -> list[Label]:
+def _calc_tags(node: Node, host: NetworkNamespace | None, context: Context) -> list[Label]:
     """NAT and published ports, each at most once; the last one tells how many there is no room for."""
-    host = node.namespace(HOST)
     firewall = host.firewall if host and host.firewall else Firewall()
     about = f"{node.name}/{HOST}"
     bridges = {net.bridge: net.name for net in node.networks if net.bridge}
-    homes, owners, told = _calc_homes(context.topology.node(node.name) or node), {}, set()
-    for container in node.containers:
-        owners |= {(port.protocol, port.port): f"{node.name}/container {container.name}" for port in container.ports}
+    homes = _calc_homes(context.topology.node(node.name) or node)
+    published = [(container, port) for container in node.containers for port in container.ports]
+    owners = {(port.protocol, port.port): f"{node.name}/container {container.name}" for container, port in published}
     tags: list[Label] = []
     for each in firewall.forwards:
-        told.add((each.protocol, each.port))
         name, network = homes.get(each.to_address, (str(each.to_address), ""))
-        text = f"{_tell_port(each.protocol, each.port, each.address)} → {name}:{each.to_port or each.port}"
+        text = f"{_tell_port(each)} → {name}:{each.to_port or each.port}"
         tags.append(_make_tag("in", text, network, owners.get((each.protocol, each.port), about), context))
-    for container in node.containers:
-        for port in container.ports:
-            if (port.protocol, port.port) not in told and port.port:
-                text = f"{_tell_port(port.protocol, port.port, port.address)} → {tell_container(container)}:{port.target}"
-                tags.append(_make_tag("in", text, "", f"{node.name}/container {container.name}", context))
+    forwarded = {(each.protocol, each.port) for each in firewall.forwards}
+    for container, port in published:
+        if (port.protocol, port.port) not in forwarded and port.port:
+            text = f"{_tell_port(port)} → {tell_container(container)}:{port.target}"
+            tags.append(_make_tag("in", text, "", f"{node.name}/container {container.name}", context))
     for each in firewall.masquerades:
         leaving = each.not_leaving or ""
         by_subnet = (net.name for net in node.networks if each.source in net.subnets)
@@ -218,9 +214,10 @@ def _calc_homes(node: Node) -> dict[Ip, tuple[str, str]]:
     return homes
 
 
-def _tell_port(protocol: str, port: int, address: Ip | None) -> str:
+def _tell_port(each: PortForward | PublishedPort) -> str:
+    address = each.address
     shown = "" if address is None or address.is_unspecified else f"[{address}]" if address.version == 6 else str(address)
-    return f"{shown}:{port}" + (f"/{calc_clean(protocol)}" if protocol not in ("tcp", "") else "")
+    return f"{shown}:{each.port}" + (f"/{calc_clean(each.protocol)}" if each.protocol not in ("tcp", "") else "")
 
 
 def _calc_notes(node: Node, host: NetworkNamespace, context: Context) -> Iterable[Label]:

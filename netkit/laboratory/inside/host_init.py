@@ -73,7 +73,7 @@ class Host:
         self._loop.run()
 
     def _start_engine(self, engine: dict) -> None:
-        from netkit.laboratory.inside.engine import Engine, lay_seed  # nodes alone have one
+        from netkit.laboratory.inside.dockerd import Engine, lay_seed  # nodes alone have one
 
         mounts.write_file("/etc/docker/daemon.json", json.dumps(engine["config"], indent=1) + "\n")
         lay_seed(mounts.SHARED + "/seed", "/var/lib/docker")
