@@ -42,6 +42,7 @@ from netkit.places import spare_settings
 NODE = "node1"
 CONNECTION_FILE = "/run/netkit-kernel.json"
 FILES, FILES_NEEDED = 1024, 128  # open at once: Linux's usual limit, and 80 for a kernel at rest with what a few cells open
+FILES_TO_REFUSE = 64  # it can say why from 54 on
 
 
 def main() -> None:
@@ -55,11 +56,13 @@ def main() -> None:
             sys.exit(_open_and_run(path, connection, more, client))
     except (NetkitError, OSError, ValueError) as error:
         print(f"netkit: {error}", file=sys.stderr)
-        # every cell is to be answered with the reason, where at least that is possible
-        with contextlib.suppress(Exception), said_at_the_end("the kernel that was to say so in the notebook"):
-            from netkit import kernel_app
+        if not 0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[0] < FILES_TO_REFUSE:  # below, libzmq would abort the process
+            # every cell is to be answered with the reason, where at least that is possible
+            with contextlib.suppress(Exception), said_at_the_end("the kernel that was to say so in the notebook"):
+                from netkit import kernel_app
 
-            kernel_app.run_refusal(["-f", path, *more], str(error))
+                kernel_app.run_refusal(["-f", path, *more], str(error))
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # ipykernel's own need what could not be had, perhaps
         sys.exit(1)
 
 

@@ -114,9 +114,10 @@ def test_nor_in_a_shell_somebody_types_in(person):
     _, heard = person
     shell = pexpect.spawn(NETKIT, ["shell", "--of-server", "--nodes", "1"], encoding="utf-8", timeout=patiently(), dimensions=(24, 200))
     for shells in ("", "exec bash", "bash", "su", "sh -i"):
+        shell.expect(r"[#$] $")  # a prompt: what is typed before a shell reads is lost
         if shells:
             shell.send(f"{shells}\r")
-        shell.expect(r"[#$] $")  # a prompt: what is typed before a shell reads is lost
+            shell.expect(rf"{shells}\r.*[#$] $")  # the next one's, not that of the shell it was typed to
         shell.send(f"echo name=$({NAME}) proxy=$http_proxy.\r")
         shell.expect(r"name=(\S+) proxy=(\S*)\.\r\n")
         assert shell.match.groups() == ("node1", "")
