@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from netkit.errors import NetkitError
 from netkit.figure.style import INK, PAPER, SOFT
+from netkit.shown import Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +70,7 @@ KINDS = (
 
 
 @dataclass(frozen=True)
-class Measurements:
+class Measurements(Shown):
     """Several ways of doing the same, compared: a chart in a notebook, :meth:`text` everywhere."""
 
     series: tuple[Series, ...]
@@ -109,11 +110,6 @@ class Measurements:
         all_axes[0].set_yticks(range(len(self.series)), [each.name for each in self.series], fontsize=15, color=INK, parse_math=False)
         all_axes[0].set_ylim(len(self.series) - 0.5, -0.5)
         return figure
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        from netkit.figure.draw import make_bundle
-
-        return make_bundle(self.text(), self.draw())
 
 
 def read_measurements(directory: str | Path, names: Sequence[str]) -> Measurements:

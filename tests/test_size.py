@@ -17,18 +17,18 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "netkit"
 # lines of code by cloc, and files: a room that grows is a decision
 ROOMS = {
-    "": (790, 12),
-    "exercises": (1350, 10),
-    "figure": (1500, 12),
+    "": (787, 13),
+    "exercises": (1339, 10),
+    "figure": (1480, 11),
     "hosts": (850, 8),
     "kernelspec": (7, 1),
-    "laboratory": (2150, 24),
-    "labsettings": (12, 1),
-    "liveview": (900, 6),
-    "network": (1600, 12),
-    "operator": (1620, 13),
-    "packets": (321, 3),
-    "tracing": (1100, 8),
+    "laboratory": (2142, 24),
+    "labsettings": (4, 1),
+    "liveview": (890, 6),
+    "network": (1597, 12),
+    "operator": (1690, 13),
+    "packets": (319, 3),
+    "tracing": (1095, 8),
 }
 TWINS = {"__init__.py", "__main__.py"}
 WAYS = {"capture().draw()": 25, "trace(…).text()": 35, "trace(…) in a cell": 35}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from netkit.exercises.criteria import find_running, is_in, is_refused, ping, reaches
+from netkit.exercises.criteria import find_running, has_network, is_in, is_refused, ping, reaches
 from netkit.exercises.judging import Evidence, Miss, Probe, criterion, exercise
 from netkit.network.model import Interface, Network
 
@@ -18,16 +18,6 @@ def _runs(seen: Evidence, *names: str) -> None:
         missing = f"Start {name}.", f"`docker run -d --name {name} …`"
         stopped = "A container has a sandbox only while it runs.", f"`docker start {name}`"
         find_running(seen, name, missing, stopped)
-
-
-@criterion("the networks {names}")
-def _has_bridge_networks(seen: Evidence, *names: str) -> None:
-    for name in names:
-        network, create = seen.node().network(name), f"`docker network create {name}`"
-        if network is None:
-            raise Miss(f"no network {name}", "A network is created before anybody can be in it.", create)
-        if network.driver != "bridge":
-            raise Miss(f"{name} has the driver {network.driver}", "A network of one machine will do.", create)
 
 
 @criterion("the default route of {name} through {network}")
@@ -47,7 +37,8 @@ def _leads_out_by(seen: Evidence, name: str, network: str) -> None:
 GATE = exercise(
     "2.1",
     "a gate between two networks",
-    _has_bridge_networks("street", "court"),
+    has_network("street"),
+    has_network("court"),
     _runs("www", "ledger", "gate"),
     is_in("www", "street"),
     is_in("ledger", "court"),

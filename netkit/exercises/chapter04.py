@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from netkit.exercises.criteria import ADDRESSES, OUTSIDE, is_in, is_refused, ping, reaches, tell_published
+from netkit.exercises.criteria import ADDRESSES, OUTSIDE, has_network, is_in, is_refused, ping, reaches, tell_published
 from netkit.exercises.judging import Evidence, Miss, Probe, criterion, exercise
 
 LAN = ipaddress.ip_network("192.168.59.0/24")
@@ -15,22 +15,6 @@ WAY_OUT = Probe("node1", f"ping -c 1 -W 1 {OUTSIDE}", 3)
 def _page(host: str, address: str) -> Probe:
     """Asked again while a server is still starting."""
     return Probe(host, f"for i in $(seq 15); do curl -sf --max-time 1 http://{address}/ && exit; sleep 0.1; done; exit 1", 3)
-
-
-@criterion("a network {name}, of the driver {driver}")
-def _has_network(seen: Evidence, name: str, driver: str = "bridge") -> None:
-    network = seen.node().network(name)
-    create = f"`docker network create {'-d macvlan -o parent=eth0 ' if driver == 'macvlan' else ''}{name}`"
-    if network is None:
-        others = ", ".join(each.name for each in seen.node().networks if each.name not in ("bridge", "host", "none")) or "none"
-        hint = "Make it first: a network is there before its containers."
-        raise Miss(f"no network {name} (your own: {others})", hint, f"{create}, with the options the exercise asks for")
-    if network.driver != driver:
-        raise Miss(
-            f"{name} is a network of the driver {network.driver}",
-            f"A network keeps the driver it was made with: this one has to be {driver}.",
-            f"Remove its containers and `docker network rm {name}`, then {create} with the other options",
-        )
 
 
 @criterion("{name} with the address {address} in {network}")
@@ -58,8 +42,8 @@ def _publishes(seen: Evidence, name: str, port: int) -> None:
 THREE = exercise(
     "4.1",
     "three, and a wall",
-    _has_network("shop"),
-    _has_network("bank"),
+    has_network("shop"),
+    has_network("bank"),
     is_in("customer", "shop"),
     is_in("till", "bank", "shop"),
     is_in("vault", "bank"),
@@ -107,8 +91,8 @@ IN_PROXY = "docker exec proxy"
 TIERS = exercise(
     "4.2",
     "an application in three tiers",
-    _has_network("front"),
-    _has_network("data"),
+    has_network("front"),
+    has_network("data"),
     _is_internal("data"),
     _has_subnet("data", "10.88.0.0/24"),
     is_in("db", "data"),
@@ -154,7 +138,7 @@ def _keeps_off_the_lan(seen: Evidence, name: str) -> None:
 CLASH = exercise(
     "4.3",
     "why does it not work?",
-    _has_network("office"),
+    has_network("office"),
     _keeps_off_the_lan("office"),
     is_in("files", "office"),
     is_in("site", "office"),
@@ -224,7 +208,7 @@ def _node1_reaches_printer(seen: Evidence) -> None:
 MACHINE = exercise(
     "4.4",
     "a machine of the LAN, for node1 as well",
-    _has_network("lan", "macvlan"),
+    has_network("lan", "macvlan"),
     is_in("printer", "lan"),
     _has_endpoint_address("printer", "lan", PRINTER),
     _owns_its_address("printer", PRINTER),

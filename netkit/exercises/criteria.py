@@ -100,6 +100,23 @@ def has_address(seen: Evidence, where: str, wanted: str, find: Callable[[Evidenc
     raise Miss(", ".join(map(str, found)), hint, f"`ip addr del {found[0]} dev …`, then `ip addr add {wanted} dev …`")
 
 
+@criterion("a network {name}, of the driver {driver}")
+def has_network(seen: Evidence, name: str, driver: str = "bridge") -> None:
+    """node1 has a network of this name and driver."""
+    network = seen.node().network(name)
+    create = f"`docker network create {'-d macvlan -o parent=eth0 ' if driver == 'macvlan' else ''}{name}`"
+    if network is None:
+        others = ", ".join(each.name for each in seen.node().networks if each.name not in ("bridge", "host", "none")) or "none"
+        hint = "Make it first: a network is there before its containers."
+        raise Miss(f"no network {name} (your own: {others})", hint, f"{create}, with the options the exercise asks for")
+    if network.driver != driver:
+        raise Miss(
+            f"{name} is a network of the driver {network.driver}",
+            f"A network keeps the driver it was made with: this one has to be {driver}.",
+            f"Remove its containers and `docker network rm {name}`, then {create} with the other options",
+        )
+
+
 @criterion("{name} running, in {wanted} and in no other network")
 def is_in(seen: Evidence, name: str, *wanted: str) -> None:
     """The container runs, and has endpoints in exactly these networks."""

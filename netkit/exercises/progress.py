@@ -15,6 +15,7 @@ from netkit.exercises import CHAPTERS
 from netkit.exercises.judging import Exercise
 from netkit.laboratory.inside import covers, mounts
 from netkit.places import data_dir, ensure_dirs
+from netkit.shown import Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +93,7 @@ def progress() -> Overview:
 
 
 @dataclass(frozen=True)
-class Overview:
+class Overview(Shown):
     """Progress at one moment: a picture in a notebook, ``text()`` everywhere; ``loss`` says why it is not kept, "" where it is."""
 
     entries: dict[str, Entry]
@@ -137,8 +138,3 @@ class Overview:
         face, ink = (edge, "white") if entry.passed else ("white", edge)
         axes.add_patch(Circle((x, y), 0.22, facecolor=face, edgecolor=edge, linewidth=2.5 if entry.checks else 1))
         axes.text(x, y, exercise.number, ha="center", va="center", fontsize=9, color=ink, weight="bold")
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        from netkit.figure.draw import make_bundle
-
-        return make_bundle(self.text(), self.draw())

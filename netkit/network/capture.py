@@ -19,6 +19,7 @@ from netkit.network.build_engine import build_members, build_services
 from netkit.network.describe import to_text
 from netkit.network.difference import calc_diff
 from netkit.network.model import Lan, Node, SwarmMember
+from netkit.shown import Shown
 
 UP = ("ready", "reachable", "failed", "stopped")  # a host whose engine has ended can still be looked at
 SILENT = "silent"  # in the trouble of an engine that was waited for in vain
@@ -28,7 +29,7 @@ PATIENCE = 10.0  # seconds for an engine to say the next word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Topology(model.Topology):
+class Topology(Shown, model.Topology):
     """The network of some nodes at one moment, as it is captured."""
 
     def text(self, **options) -> str:
@@ -44,12 +45,6 @@ class Topology(model.Topology):
     def diff(self, other: Topology):
         """What is different in ``other``, usually a later capture: a :class:`netkit.network.difference.Diff`."""
         return calc_diff(self, other)
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        """For notebooks: the figure, with the text for those who cannot see it, and for nbval."""
-        from netkit.figure.draw import make_bundle
-
-        return make_bundle(self.text(), self.draw())
 
 
 def capture(*nodes: str, lab: Lab | None = None) -> Topology:

@@ -11,6 +11,7 @@ from typing import Any
 from netkit.network.describe import describe
 from netkit.network.model import End, Node, Topology
 from netkit.network.words import WHOLE, Clause, Line, is_told, plain, tell_line, tell_stack
+from netkit.shown import Shown
 
 SIGNS = {"appeared": "+", "vanished": "-", "changed": "~", "moved": "~", "": " "}
 # the levels of lines and clauses that only an option tells, by that option
@@ -64,7 +65,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Diff:
+class Diff(Shown):
     """What happened between two topologies; true if anything did."""
 
     before: Topology = field(repr=False)
@@ -105,11 +106,6 @@ class Diff:
         from netkit.figure.draw import draw
 
         return draw(self.after, diff=self, **options)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
-        from netkit.figure.draw import make_bundle
-
-        return make_bundle(self.text(), self.draw())
 
 
 def calc_diff(before: Topology, after: Topology) -> Diff:

@@ -16,6 +16,7 @@ import stat
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -250,39 +251,35 @@ def _read(path: str) -> str:
     return ""
 
 
+def _by(read: Callable[[], object]) -> dict[str, Callable[[], object]]:
+    """The metadata of a field of :class:`Machine`: how it is read."""
+    return {"read": read}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """All of it. What is a path, a name or what a program said is "" where it is missing; sizes are in bytes.
+    """All of it. What is a path, a name or what a program said is "" where it is missing; sizes are in bytes."""
 
-    A field's metadata has how it is read.
-    """
-
-    release: str = field(metadata={"read": platform.release})  # the kernel's
-    architecture: str = field(metadata={"read": platform.machine})
-    python: tuple[int, int, int] = field(metadata={"read": lambda: sys.version_info[:3]})
-    distribution: tuple[str, ...] = field(metadata={"read": look_at_distribution})
+    release: str = field(metadata=_by(platform.release))  # the kernel's
+    architecture: str = field(metadata=_by(platform.machine))
+    python: tuple[int, int, int] = field(metadata=_by(lambda: sys.version_info[:3]))
+    distribution: tuple[str, ...] = field(metadata=_by(look_at_distribution))
     engines: Engines  # read by the directory that is asked for
-    namespaces: UserNamespaces = field(metadata={"read": look_at_namespaces})
-    identities: Identities = field(metadata={"read": look_at_identities})
-    iptables: str = field(metadata={"read": lambda: _say("iptables")})  # what `iptables --version` says
-    ip6tables: str = field(metadata={"read": lambda: _say("ip6tables")})
-    programs: dict[str, str] = field(
-        metadata={"read": lambda: {program: shutil.which(program, path=SYSTEM_PATH) or "" for program in PROGRAMS}}
-    )
-    memory: int = field(metadata={"read": lambda: (_read_number("/proc/meminfo", "MemAvailable:") or 0) << 10})  # free
-    places: dict[str, int] = field(metadata={"read": look_at_places})  # directory → what its file system has left
-    control_groups: int = field(metadata={"read": lambda: look_at_control_groups()[0]})  # the version of /sys/fs/cgroup, 0: none is mounted
-    controllers: tuple[str, ...] = field(metadata={"read": lambda: look_at_control_groups()[1]})  # those that this user may use there
-    font: str = field(metadata={"read": look_at_font})
-    browser: str = field(metadata={"read": lambda: next(filter(None, map(shutil.which, BROWSERS)), "")})
-    ssh: str = field(metadata={"read": lambda: shutil.which("ssh") or ""})
-    in_container: bool = field(metadata={"read": lambda: any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv")))}, default=False)
-    seccomp: bool = field(
-        metadata={"read": lambda: _read_number(STATUS, "Seccomp:") == 2}, default=False
-    )  # system calls of this process are filtered
-    no_new_privileges: bool = field(
-        metadata={"read": lambda: _read_number(STATUS, "NoNewPrivs:") == 1}, default=False
-    )  # setuid programs have no effect
+    namespaces: UserNamespaces = field(metadata=_by(look_at_namespaces))
+    identities: Identities = field(metadata=_by(look_at_identities))
+    iptables: str = field(metadata=_by(lambda: _say("iptables")))  # what `iptables --version` says
+    ip6tables: str = field(metadata=_by(lambda: _say("ip6tables")))
+    programs: dict[str, str] = field(metadata=_by(lambda: {name: shutil.which(name, path=SYSTEM_PATH) or "" for name in PROGRAMS}))
+    memory: int = field(metadata=_by(lambda: (_read_number("/proc/meminfo", "MemAvailable:") or 0) << 10))  # free
+    places: dict[str, int] = field(metadata=_by(look_at_places))  # directory → what its file system has left
+    control_groups: int = field(metadata=_by(lambda: look_at_control_groups()[0]))  # the version of /sys/fs/cgroup, 0: none is mounted
+    controllers: tuple[str, ...] = field(metadata=_by(lambda: look_at_control_groups()[1]))  # those that this user may use there
+    font: str = field(metadata=_by(look_at_font))
+    browser: str = field(metadata=_by(lambda: next(filter(None, map(shutil.which, BROWSERS)), "")))
+    ssh: str = field(metadata=_by(lambda: shutil.which("ssh") or ""))
+    in_container: bool = field(metadata=_by(lambda: any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv")))), default=False)
+    seccomp: bool = field(metadata=_by(lambda: _read_number(STATUS, "Seccomp:") == 2), default=False)  # system calls are filtered
+    no_new_privileges: bool = field(metadata=_by(lambda: _read_number(STATUS, "NoNewPrivs:") == 1), default=False)  # setuid has no effect
 
 
 def look(engine: str | None = None) -> Machine:

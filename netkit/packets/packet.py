@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netkit.errors import NetkitError
-from netkit.figure.draw import make_bundle
 from netkit.figure.picture import BASELINE, LINE, Box, Line, Measure, Picture, Shape, Text
 from netkit.packets.headers import COOKED, ETHERNET, Cooked, Data, Ethernet, Header, Vxlan
+from netkit.shown import Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +31,7 @@ COLOURS = ("LAN", "bridge", "ingress")  # a row's, as the topology's figures col
 
 
 @dataclass(frozen=True)
-class Packet:
+class Packet(Shown):
     """The captured bytes of a packet. ``total`` is how many were on the wire, ``time`` nanoseconds since 1970 (UTC)."""
 
     data: bytes
@@ -62,9 +62,6 @@ class Packet:
         from netkit.figure.paint import measure, paint
 
         return paint(calc_layout(self.headers, measure))
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        return make_bundle(self.text(), self.draw())
 
 
 def decode(data: bytes, link: int = ETHERNET, total: int | None = None) -> tuple[Header, ...]:

@@ -59,7 +59,7 @@ def build_trace(
         truncated=any(answer["truncated"] for answer in answers.values()),
         late=any(place.get("late") for _, _, place in places),
         questions=tuple(each for each in _calc_questions(seen, begin) if (each.node, each.namespace, each.target) not in waiting),
-        notes=(*_find_notes(places, answers), *missing.values()),
+        notes=(*_find_notes(places), *missing.values()),
         missing=tuple(missing),
     )
 
@@ -70,16 +70,13 @@ def _read(places: Places, offsets: Mapping[str, int]) -> list[Sight | Asking]:
     return sorted((each for each in read if each), key=lambda each: each.stamp)
 
 
-def _find_notes(places: Places, answers: Mapping[str, dict]) -> Iterator[str]:
+def _find_notes(places: Places) -> Iterator[str]:
     """What a reader has to know of how it was captured."""
-    for host, answer in answers.items():
-        if answer.get("blind"):
-            yield f"namespaces made on {host} meanwhile could not be heard of (see fs.inotify.max_user_instances)"
-        for _, name, place in (each for each in places if each[0] == host):
-            if place["trouble"]:
-                yield f"rules of {name} on {host} could not be traced: {place['trouble']}"
-            if place.get("late"):
-                yield f"{name} on {host} was made by the command, and captured in only after its interfaces were there"
+    for host, name, place in places:
+        if place["trouble"]:
+            yield f"rules of {name} on {host} could not be traced: {place['trouble']}"
+        if place.get("late"):
+            yield f"{name} on {host} was made by the command, and captured in only after its interfaces were there"
     if any(place["unheard"] for _, _, place in places):
         yield "not every report of the packet filter was heard: rules of later packets may be missing"
 

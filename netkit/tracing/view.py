@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netkit.errors import NetkitError
-from netkit.figure.draw import make_bundle
 from netkit.figure.layout import calc_layout
 from netkit.figure.picture import BASELINE, LINE, Line, Mark, Measure, Picture, Shape, Text
 from netkit.network.words import plain
+from netkit.shown import Shown
 from netkit.tracing.steps import Step, calc_steps
 from netkit.tracing.tell import Names, tell_drop, tell_losses, tell_rewrites, tell_verdict, tell_way, tell_wrapping
 from netkit.tracing.values import Hop, Packet, Rule, TraceData
@@ -32,7 +32,7 @@ WAYS = {"in": 1, "out": 2}
 LONGEST = 65535  # bytes of an option
 
 
-class Trace(TraceData):
+class Trace(Shown, TraceData):
     """What a command sent, and what became of it; see :class:`netkit.tracing.values.TraceData` for what it consists of."""
 
     __slots__ = ()
@@ -85,9 +85,6 @@ class Trace(TraceData):
             Path(path).write_bytes(to_pcapng(self))
         except OSError as error:
             raise NetkitError(f"{path} cannot be written: {error.strerror}") from None
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        return make_bundle(self.text(), self.draw())
 
 
 def _tell_packet(packet: Packet, hops: Iterable[Hop], names: Names, times: bool, rules: bool) -> Iterator[str | tuple[str, ...]]:
