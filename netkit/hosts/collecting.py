@@ -23,9 +23,10 @@ from netkit.hosts.netlink import Tables
 from netkit.laboratory.inside.syscalls import NEWNET, setns
 
 ATTEMPTS = 8
-# seconds in which a namespace that is held by nothing but the exit of its last user is gone; one that
-# outlasts them is elsewhere
-PAUSES = (0.002, 0.005, 0.01, 0.02, 0.04)
+# seconds, 2 in all, in which a namespace that is held by nothing but the exit of its last user is gone (0.4 seen on a busy
+# machine); one that outlasts them is elsewhere, and its cables are not waited for again
+PAUSES = tuple(0.002 * 2**number for number in range(10))
+_elsewhere: set[str] = set()  # MAC addresses of cables out of what can be read, as this process has learned
 RESOLVERS = ("0B00007F:", "7F00000B:")  # 127.0.0.11 as /proc/net/udp writes it on little-endian and on big-endian machines
 
 Place = tuple[int, int]  # a namespace's inode, an interface's number
@@ -114,6 +115,7 @@ class Collection:
             self.read()
             self._match_ends()
         self._drop_dead_ends()
+        _elsewhere.update(link["mac"] for _, link in self._find_doubtful_ends())
         while misfits := self._find_misfits():  # each one dropped may leave another without its other end
             for (inode, index), _ in misfits:
                 del self._open[inode].links[index]
@@ -140,7 +142,8 @@ class Collection:
         return [
             (namespace, link)
             for namespace, link in self._find_loose_ends()
-            if not any(index == link["index"] and not text.startswith("fe80:") for index, text in namespace.facts["addresses"])
+            if link["mac"] not in _elsewhere
+            and not any(index == link["index"] and not text.startswith("fe80:") for index, text in namespace.facts["addresses"])
         ]
 
     def _read_numbers(self, namespace: Namespace) -> dict[int, int]:
