@@ -122,7 +122,7 @@ class NodeDescriber:
         if swarm := self.node.swarm:
             yield Clause(f"swarm {plain(swarm.role)}{' and leader' if swarm.leader else ''}", level)
             states = (swarm.state, "ready"), (swarm.availability, "active")
-            yield from (Clause(plain(state), level) for state, usual in states if state != usual)
+            yield from (Clause(f"{plain(state)} in the swarm", level) for state, usual in states if state != usual)
 
     def engine(self, engine: Engine) -> Line:
         """The engine: news only if it is not up."""
