@@ -84,10 +84,10 @@ def test_a_change_in_a_terminal_appears(page):
     page.show()
     page.element(0)
     shape(page, "node1/container typed").first.wait_for(timeout=PATIENCE)
-    page.page.locator(".nk-news li", has_text="container typed appeared").wait_for(timeout=PATIENCE)
+    page.page.locator(".nk-news li", has_text="+ container typed:").wait_for(timeout=PATIENCE)
     at_work(page, "!docker rm -f typed; docker network rm made")
     shape(page, "node1/container typed").first.wait_for(state="detached", timeout=PATIENCE)
-    page.page.locator(".nk-news li", has_text="container typed vanished").wait_for(timeout=PATIENCE)
+    page.page.locator(".nk-news li", has_text="- container typed:").wait_for(timeout=PATIENCE)
 
 
 def test_facts_by_pointer_and_keyboard(page):

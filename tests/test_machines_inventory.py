@@ -37,7 +37,7 @@ def test_an_inventory_says_all_there_is_to_say(tmp_path):
     assert found.nodes == ("node1", "node2")
     assert found.lan == ipaddress.ip_network("192.168.59.0/24")
     one, two, outside = found.machines
-    assert (one.is_local, one.where, two.where, two.is_local) == (True, "local", "you@host-2.example:2222", False)
+    assert (one.host, one.where, two.where, two.host) == ("", "local", "you@host-2.example:2222", "host-2.example")
     assert (two.key, two.known_hosts, two.sudo, two.shared) == (str(tmp_path / "key"), str(tmp_path / "hosts"), True, True)
     assert (outside.name, outside.engine, str(outside.address)) == ("outside", False, "192.168.59.254")
 

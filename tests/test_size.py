@@ -25,8 +25,8 @@ ROOMS = {
     "laboratory": (2140, 24),
     "labsettings": (4, 1),
     "liveview": (890, 6),
-    "network": (1596, 12),
-    "operator": (1690, 13),
+    "network": (1597, 12),
+    "operator": (1687, 13),
     "packets": (319, 3),
     "tracing": (1095, 8),
 }

@@ -262,8 +262,8 @@ def test_colours_do_not_depend_on_what_was_drawn_before():
 
 
 def test_networks_of_a_figure_differ_in_colour():
-    """Up to seven networks have colours of their own, thirty at least styles; one keeps its style when others are drawn or not."""
-    for count, what in ((7, "line"), (30, "line symbol")):
+    """Up to five networks have symbols of their own, seven colours, thirty at least styles; one keeps its style when others are drawn or not."""
+    for count, what in ((5, "symbol"), (7, "line"), (30, "line symbol")):
         names = [f"net{number}" for number in range(count)]
         styles = [
             calc_style(Box(x=0, y=0, width=1, height=1, role="bar", network=each, style=one)) for each, one in calc_styles(names).items()

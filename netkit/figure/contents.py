@@ -29,7 +29,8 @@ def calc_plan(node: Node, context: Context) -> NodePlan:
         *(_make_item(node, each, tenants.get(each.name, []), context) for each in node.namespaces if each.kind not in HIDDEN),
         *(_make_stopped(node, each, context) for each in node.containers if not each.sandbox or each.sandbox.namespace not in known),
     ]
-    guests = [_make_guest(node, each, context) for each in tenants.get(HOST, ())]
+    titles = [_call(node, each, context) for each in tenants.get(HOST, ())]
+    guests = [replace(Label.of("guest", title, NAME), highlight=context.mark(title.about)) for title in titles]
     host = node.namespace(HOST)
     extras = [Label.of("extra", words, DETAIL) for words in _tell_extras(node, host, nets, context)]
     own = Label.of("", Words(OWN + (", shared by" if guests else "")), CAPTION)
@@ -80,12 +81,6 @@ def _call(node: Node, container: Container, context: Context, bigger: str | None
     return context.words(title, about, context.mark(about) if bigger is None else bigger)
 
 
-def _make_guest(node: Node, container: Container, context: Context) -> Label:
-    """A container in the node's own namespace."""
-    title = _call(node, container, context)
-    return replace(Label.of("guest", title, NAME), highlight=context.mark(title.about))
-
-
 def _make_stopped(node: Node, container: Container, context: Context) -> Item:
     title = _call(node, container, context)
     lines = ((Words(calc_clean(container.state), title.about), CAPTION),)
@@ -128,6 +123,7 @@ def _calc_item_caption(namespace: NetworkNamespace, tenants: list[Container], wi
 def _make_port(node: Node, namespace: NetworkNamespace, interface: Interface, context: Context) -> Port:
     here = End(node=node.name, namespace=namespace.name, interface=interface.name)
     key, far = find_net(here, interface, node)
+    cable = node.namespace(far.namespace).interface(far.interface) if far else None
     bigger = context.mark(f"{node.name}/{namespace.name}")
     name = tell_port(interface)
     return Port(
@@ -135,7 +131,7 @@ def _make_port(node: Node, namespace: NetworkNamespace, interface: Interface, co
         lines=context.lines(interface),
         net=key,
         up=key.startswith("overlay "),
-        far=context.words(calc_clean(far.interface), str(far), bigger) if far else NOTHING,
+        far=context.words(calc_clean(cable.kernel_name or cable.name), str(far), bigger) if cable else NOTHING,
     )
 
 

@@ -90,9 +90,9 @@ def _make_bridge(node: Node, host: NetworkNamespace, bridge: Interface, context:
     uplink = next((each.name for each in ports if is_uplink(each)), "")
     vtep = next((each for each in ports if each.vxlan), None)
     others = [calc_clean(each.name) for each in ports if each is not vtep and each.name != uplink]
-    name, shown = (network.name if network else bridge.name), calc_clean(bridge.name)
+    name, kernel_name = (network.name if network else bridge.name), bridge.kernel_name or bridge.name
     # a name made of the network's id tells nothing that the network's own does not
-    made = bridge.name in (name, f"bridge of {name}") or (len(bridge.name) == 15 and bridge.name.startswith("br-"))
+    shown, made = calc_clean(kernel_name), kernel_name == name or (len(kernel_name) == 15 and kernel_name.startswith("br-"))
     firewall = host.firewall
     flags = {
         "internal": (network and network.internal) or (firewall and bridge.name in firewall.internal),
@@ -106,7 +106,7 @@ def _make_bridge(node: Node, host: NetworkNamespace, bridge: Interface, context:
     highlight = context.mark(*([f"{node.name}/network {name}"] if network else []), about)
     more = {"about": about, "network": name if network else NAMES.get(name, name), "highlight": highlight}
     chip = _make_vtep(node, host, vtep, name, context) if vtep else None
-    bar = _write("bar", title, aside, details, spare=shown if made and bridge.name != name else "", chip=chip, **more)
+    bar = _write("bar", title, aside, details, spare=shown if made and kernel_name != name else "", chip=chip, **more)
     return Net(key=f"bridge {bridge.name}", kind="bridge", bar=bar, parent=uplink, tunnel=vtep and (vtep.vxlan.vni, vtep.vxlan.port))
 
 

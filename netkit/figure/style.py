@@ -111,12 +111,14 @@ def _calc_number(network: str) -> int:
 
 
 def calc_styles(networks: Iterable[str]) -> dict[str, int]:
-    """The number of each network's style. It follows from the network's name, unless another network there has that colour."""
+    """The number of each network's style. It follows from the network's name, unless another network there has that colour or symbol."""
     styles: dict[str, int] = {}
     for name in sorted(set(networks) - FIXED.keys()):
         numbers = [(_calc_number(name) + step) % STYLES for step in range(STYLES)]
-        colours = {number % len(PALETTE) for number in styles.values()}
-        styles[name] = min(numbers, key=lambda number: (number in styles.values(), number % len(PALETTE) in colours))
+        used = [(kind, {number % kind for number in styles.values()}) for kind in (STYLES, len(PALETTE), len(SYMBOLS))]
+        costs = {number: [number % kind in taken for kind, taken in used] for number in numbers}
+        # a name keeps its colour rather than its symbol
+        styles[name] = min(numbers, key=lambda number: (costs[number], number % len(PALETTE) != numbers[0] % len(PALETTE)))
     return styles
 
 

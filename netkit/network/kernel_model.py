@@ -157,7 +157,7 @@ class Interface(Value):
     ``up`` is what its owner asked for, ``state`` what came of it (RFC 2863: up, down, lowerlayerdown,
     unknown …). ``peer`` is the other end of a veth pair; a veth without one has it outside of the
     picture. ``parent`` is what a macvlan, ipvlan or vlan device sits on, or a VTEP sends through.
-    ``mtu`` is in bytes.
+    ``mtu`` is in bytes. ``kernel_name`` is what the kernel calls it, where ``name`` is a telling one instead.
     """
 
     name: str
@@ -176,6 +176,7 @@ class Interface(Value):
     bridge: Bridge | None = None
     port: BridgePort | None = None
     index: int = field(default=0, compare=False)
+    kernel_name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

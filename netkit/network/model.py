@@ -103,7 +103,7 @@ def _rename(value: Any, mine: dict[str, str], names: dict[tuple[str, str], dict[
     match value:
         case Interface(name=name, mac=mac, addresses=addresses):
             is_random = name in mine  # and with it the MAC address, and a link-local address, which follows from that (RFC 4291)
-            new["mac"] = "" if is_random else mac
+            new["kernel_name"], new["mac"] = value.kernel_name or name, "" if is_random else mac
             new["addresses"] = tuple(each for each in addresses if not (is_random and each.is_link_local))
         case NetworkNamespace(routes=routes):
             kept = (each for each in routes if not (each.interface in mine and each.destination.is_link_local))

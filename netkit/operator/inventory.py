@@ -61,11 +61,6 @@ class Machine:
     engine: bool = True
 
     @property
-    def is_local(self) -> bool:
-        """Whether this is the machine the kernel runs on."""
-        return not self.host
-
-    @property
     def where(self) -> str:
         """How people call it: "local", or user@host:port."""
         user = f"{self.user}@" if self.user else ""

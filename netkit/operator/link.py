@@ -50,7 +50,7 @@ class Link:
         settings = {"NETKIT_LAB_ID": self._lab, "NETKIT_NODE": self.machine.name}
         if self.facts.get("docker"):
             settings["DOCKER_HOST"] = f"unix://{self.facts['docker']}"
-        if self.machine.is_local:  # where there are netkit, and others of this lab to be reached
+        if not self.machine.host:  # where there are netkit, and others of this lab to be reached
             path = [sysconfig.get_path("scripts"), *os.environ.get("PATH", "").split(":"), *SYSTEM_PATH.split(":")]
             settings |= {MACHINES_LAB: self._directory, "PATH": ":".join(dict.fromkeys(path))}
         return Route(self.machine.name, self._ssh("-o", "ControlMaster=no"), self.control, settings, self.machine.sudo)
