@@ -23,8 +23,8 @@ from pathlib import Path
 import psutil
 from jupyter_client.manager import KernelManager
 
-from netkit.lab.inside.engine import PING
-from netkit.lab.lab import open_lab
+from netkit.laboratory.inside.dockerd import PING
+from netkit.laboratory.lab import open_lab
 
 # A bare dockerd: no lab, no LAN, no images; only what keeps it from the machine's own files.
 BARE = """

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import psutil
 
-from netkit.lab.discover import find_labs
-from netkit.lab.lab import Lab
+from netkit.laboratory.lab import Lab
+from netkit.labs import find_labs
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -44,7 +44,7 @@ SPEC = {"name": "netkit", "display_name": "node1", "language": "python"}
 NAME = "live-benchmark.ipynb"
 WATCH = """() => {
     window.seen = [];
-    const root = document.querySelector('.netkit-live svg > g');
+    const root = document.querySelector('.netkit-live .nk-shapes');
     new MutationObserver(records => {
         const now = Date.now();
         for (const { addedNodes } of records) for (const node of addedNodes) if (node.dataset?.about) window.seen.push([node.dataset.about, now]);
@@ -131,10 +131,10 @@ def _tell(seconds: list[float]) -> str:
 def _find_processes(lab: Lab) -> dict[str, list[psutil.Process]]:
     """Watchers and collectors of the lab, its kernel, and the browser's renderers."""
     inside = psutil.Process(lab.pid).children(recursive=True)
-    kernels = [each for each in psutil.Process(lab.opener).children(recursive=True) if "netkit.kernel" in " ".join(each.cmdline())]
+    kernels = [each for each in psutil.Process(lab.facts["opener"]).children(recursive=True) if "netkit.kernel" in " ".join(each.cmdline())]
     browser = [each for each in psutil.Process().children(recursive=True) if "--type=renderer" in each.cmdline()]
     return {
-        "watchers": [each for each in inside if each.name() == "netkit-watch"],
+        "watchers": [each for each in inside if each.name() in ("netkit-watch", "docker")],  # docker events
         "collectors": [each for each in inside if each.name() == "netkit-collect"],
         "kernel": kernels,
         "renderers": browser,

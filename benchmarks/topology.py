@@ -25,11 +25,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from netkit.lab.lab import Lab, open_lab
-from netkit.topology.capture import capture
-from netkit.topology.collector import Collector
-from netkit.topology.draw import draw, to_png
-from netkit.topology.model import Topology
+from netkit.figure.draw import draw, to_png
+from netkit.hosts.ask import Collector
+from netkit.laboratory.lab import Lab, open_lab
+from netkit.network.capture import capture
+from netkit.network.model import Topology
 
 FILL = """
 mkdir -p /run/netns; docker network create web > /dev/null; docker network create app > /dev/null
@@ -107,7 +107,7 @@ def measure_captures(count: int, rounds: int) -> dict[str, float]:
 
 def measure_kernel_side(lab: Lab, rounds: int) -> float:
     """What a capture reads of the kernel, on both nodes at once, without engine and model; in ms."""
-    collectors = [Collector(node, with_engine=False) for node in lab]
+    collectors = [Collector(node) for node in lab]
     with ThreadPoolExecutor() as pool:
         return measure(lambda: list(pool.map(Collector.ask, collectors)), rounds)
 

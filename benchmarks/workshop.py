@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 
-from netkit.lab.lab import Lab, open_lab
+from netkit.laboratory.lab import Lab, open_lab
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))

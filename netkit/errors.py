@@ -37,6 +37,6 @@ def said_at_the_end(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # sys.stderr may be a notebook's by now
+        # sys.stderr may be a notebook's by now, and that takes open files
         print(f"netkit: {what} ended: {type(error).__name__}: {error}", file=sys.__stderr__, flush=True)
         raise

@@ -1,4 +1,4 @@
-"""The Jupyter kernel that lives inside node1 of a lab of its own (of real machines: :mod:`netkit.machines.kernel`).
+"""The Jupyter kernel that lives inside node1 of a lab of its own (of real machines: :mod:`netkit.operator.machines_kernel`).
 
 ``python -P -m netkit.kernel -f CONNECTION_FILE`` is what the kernelspec starts, with whatever else ipykernel takes. The process that the
 client starts stays outside: it opens the lab, and ends it when the kernel or the client ends. Its
@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import sys
 
-from netkit.search_path import put_workplace_last
+from netkit import put_workplace_last
 
 if __name__ == "__main__":
     put_workplace_last()  # what is imported from here on is no file of a learner's
@@ -30,19 +30,17 @@ import resource
 import select
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from netkit.errors import LabError, NetkitError, said_at_the_end
-from netkit.lab.current import INVENTORY
-from netkit.lab.inside import syscalls as sc
-from netkit.lab.lab import Lab, Opening, begin_lab
-from netkit.lab.spec import Wishes, check_count, lab_environment
+from netkit.laboratory.inside import syscalls as sc
+from netkit.laboratory.lab import Lab, Opening, begin_lab
+from netkit.laboratory.spec import INVENTORY, Wishes, check_count, lab_environment
 from netkit.places import spare_settings
 
 NODE = "node1"
 CONNECTION_FILE = "/run/netkit-kernel.json"
-DEFAULT_NODES = 2
 FILES, FILES_NEEDED = 1024, 128  # open at once: Linux's usual limit, and 80 for a kernel at rest with what a few cells open
 FILES_TO_REFUSE = 64  # it can say why from 54 on
 
@@ -54,26 +52,18 @@ def main() -> None:
     client = _watch_client()
     try:
         ensure_files()
-        with ports_held(json.loads(connection)):
-            status = _open_and_run(path, connection, more, client)
+        with ports_held(connection):
+            sys.exit(_open_and_run(path, connection, more, client))
     except (NetkitError, OSError, ValueError) as error:
         print(f"netkit: {error}", file=sys.stderr)
-        _tell_client(["-f", path, *more], str(error))
-        status = 1
-    sys.exit(status)
+        if not 0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[0] < FILES_TO_REFUSE:  # below, libzmq would abort the process
+            # every cell is to be answered with the reason, where at least that is possible
+            with contextlib.suppress(Exception), said_at_the_end("the kernel that was to say so in the notebook"):
+                from netkit import kernel_app
 
-
-def _tell_client(arguments: Sequence[str], why: str) -> None:
-    """Answer every cell with the reason why there is no lab, where at least that is possible."""
-    if 0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[0] < FILES_TO_REFUSE:
-        return  # libzmq would abort the process where it cannot open what it needs
-    try:
-        from netkit import kernel_app
-
-        kernel_app.run_refusal(arguments, why)
-    except Exception as error:
+                kernel_app.run_refusal(["-f", path, *more], str(error))
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # ipykernel's own need what could not be had, perhaps
-        print(f"netkit: nor is there a kernel to say so in the notebook: {type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 def read_arguments(words: Sequence[str]) -> tuple[str, list[str]]:
@@ -84,27 +74,23 @@ def read_arguments(words: Sequence[str]) -> tuple[str, list[str]]:
     """
     parser = argparse.ArgumentParser(prog="netkit.kernel", add_help=False, allow_abbrev=False)
     # as ipykernel spells it: an alias, with one dash or two, or the full name of the setting
-    names = ("-f", "--f", "--IPKernelApp.connection_file", "--ConnectionFileMixin.connection_file")
-    parser.add_argument(*names, dest="connection_file", default="")
+    parser.add_argument("-f", "--f", "--IPKernelApp.connection_file", "--ConnectionFileMixin.connection_file", dest="file", default="")
     found, more = parser.parse_known_args(words)
     if more:  # before a lab is opened; without, ipykernel is imported while it opens
         from netkit import kernel_app
 
         kernel_app.check_arguments(more)
-    if not found.connection_file:
+    if not found.file:
         _refuse("no connection file was named")
-    return os.path.abspath(found.connection_file), more
+    return os.path.abspath(found.file), more
 
 
-def _read_connection(path: str) -> str:
-    """The text of a connection file; exits with status 2 and a sentence if it is none."""
+def _read_connection(path: str) -> dict:
+    """What a connection file says; exits with status 2 and a sentence if it is none."""
     try:
         with open(path, encoding="utf-8") as file:
-            connection = file.read()
-        if isinstance(json.loads(connection), dict):
-            return connection
-        _refuse(f"{path} is no connection file")
-    except (OSError, ValueError) as error:
+            return {**json.load(file)}
+    except (OSError, ValueError, TypeError) as error:  # TypeError: some JSON, but no object
         _refuse(f"{path} is no connection file that can be read ({error})")
 
 
@@ -125,9 +111,8 @@ def ensure_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, most), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
-@contextlib.contextmanager
-def ports_held(connection: dict) -> Iterator[None]:
-    """Keep others from the ports of ``connection`` until ipykernel has bound them.
+def ports_held(connection: dict) -> contextlib.ExitStack:
+    """Keep others from the ports of ``connection`` until ipykernel has bound them: they are held until what this returns is closed.
 
     The client found them free and closed them again (``jupyter_client.connect.write_connection_file``), and while a lab
     opens, any connection of this machine may be given one (seen twice in 1,400 starts, four at once). A socket that is
@@ -135,35 +120,30 @@ def ports_held(connection: dict) -> Iterator[None]:
 
     ``connection`` is the content of a connection file.
     """
-    with contextlib.ExitStack() as held:
-        if connection.get("transport", "tcp") == "tcp":
-            for port in (value for name, value in connection.items() if name.endswith("_port") and value):
-                sock = held.enter_context(socket.socket())
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                with contextlib.suppress(OSError):  # taken already: ipykernel says so, with the address
-                    sock.bind((connection.get("ip", "127.0.0.1"), port))
-        yield
+    held = contextlib.ExitStack()
+    if connection.get("transport", "tcp") == "tcp":
+        for port in (value for name, value in connection.items() if name.endswith("_port") and value):
+            sock = held.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):  # taken already: ipykernel says so, with the address
+                sock.bind((connection.get("ip", "127.0.0.1"), port))
+    return held
 
 
-def _open_and_run(path: str, connection: str, more: Sequence[str], client: list[int]) -> int:
+def _open_and_run(path: str, connection: dict, more: Sequence[str], client: list[int]) -> int:
     """Open what the environment asks for, and run a kernel in it, with ``more`` arguments; returns the kernel's exit status."""
     if os.environ.get(INVENTORY):
-        from netkit.machines.kernel import serve
+        from netkit.operator.machines_kernel import serve
 
         return serve(["-f", path, *more], client)
-    opening = begin_lab(_read_wishes(path, connection))
+    text = os.environ.get("NETKIT_NODES", "2")
+    nodes = check_count(int(text) if text.isdecimal() else 0)
+    # over ipc the client looks for the sockets' files, so their directory has to stay the same
+    keep = (os.path.dirname(path),) if connection.get("transport") == "ipc" else ()
+    opening = begin_lab(Wishes(nodes, 1, keep, os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))))
     from netkit import kernel_app  # ipykernel takes as long to import as the engines to start
 
     return _run(opening, kernel_app, connection, more, client)
-
-
-def _read_wishes(path: str, connection: str) -> Wishes:
-    """What this kernel's lab is to have; raises NetkitError for a bad number of nodes."""
-    text = os.environ.get("NETKIT_NODES", str(DEFAULT_NODES))
-    nodes = check_count(int(text) if text.isdecimal() else 0)
-    # over ipc the client looks for the sockets' files, so their directory has to stay the same
-    keep = (os.path.dirname(path),) if json.loads(connection).get("transport") == "ipc" else ()
-    return Wishes(nodes, 1, keep, os.path.basename(os.environ.get("JPY_SESSION_NAME", "")))
 
 
 def _watch_client() -> list[int]:
@@ -177,8 +157,8 @@ def _watch_client() -> list[int]:
         sys.exit("netkit: the server that started this kernel has gone")
 
 
-def _run(opening: Opening, kernel_app, connection: str, more: Sequence[str], client: list[int]) -> int:
-    """Fork the kernel into the lab and wait for the end of either, or of the client."""
+def _run(opening: Opening, kernel_app, connection: dict, more: Sequence[str], client: list[int]) -> int:
+    """Fork the kernel into the lab and wait for the end of either, or of the client; returns the kernel's exit status."""
     lab = opening.wait_reachable(NODE)
     go_read, go_write = os.pipe2(os.O_CLOEXEC)
     me = os.pidfd_open(os.getpid())
@@ -197,22 +177,17 @@ def _run(opening: Opening, kernel_app, connection: str, more: Sequence[str], cli
         opening.wait(opening.is_ready, unless=[ended, *client])
         with contextlib.suppress(BrokenPipeError):  # a kernel that has ended already: said below
             os.write(go_write, b"1")
-        return _wait(opening, child, ended, client)
+        while True:
+            ready, _, _ = select.select([ended, opening, *client], [], [])
+            if ended in ready:
+                return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF
+            if any(fd in ready for fd in client) or opening.is_over():
+                return 1
     finally:
         opening.close()  # and with node1, the kernel
 
 
-def _wait(opening: Opening, child: int, ended: int, client: list[int]) -> int:
-    """Until the kernel, the lab or the client ends; returns the kernel's exit status."""
-    while True:
-        ready, _, _ = select.select([ended, opening, *client], [], [])
-        if ended in ready:
-            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF
-        if any(fd in ready for fd in client) or opening.is_over():
-            return 1
-
-
-def _enter_and_serve(lab: Lab, kernel_app, connection: str, more: Sequence[str], go: int, launcher: int) -> None:
+def _enter_and_serve(lab: Lab, kernel_app, connection: dict, more: Sequence[str], go: int, launcher: int) -> None:
     """In the forked child: enter node1, fork the kernel there, and see that it is reaped.
 
     A PID namespace cannot end before every process in it has been waited for. The kernel's parent is
@@ -222,7 +197,8 @@ def _enter_and_serve(lab: Lab, kernel_app, connection: str, more: Sequence[str],
     try:
         os.setsid()  # a client that kills the launcher kills its process group
         cwd = os.getcwd()
-        files = _open_namespaces(lab[NODE].pid)
+        namespaces = f"/proc/{lab[NODE].pid}/ns"
+        files = {name: os.open(f"{namespaces}/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("user", "pid", "mnt", "uts", "ipc", "net")}
         sc.setns(files["user"], sc.NEWUSER)
         sc.setns(files["pid"], sc.NEWPID)
         kernel = os.fork()
@@ -239,35 +215,31 @@ def _enter_and_serve(lab: Lab, kernel_app, connection: str, more: Sequence[str],
         os._exit(status & 0xFF)
 
 
-def _open_namespaces(pid: int) -> dict[str, int]:
-    return {name: os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("user", "pid", "mnt", "uts", "ipc", "net")}
+def _serve(files: dict[str, int], cwd: str, kernel_app, connection: dict, more: Sequence[str], go: int) -> None:
+    """In node1's PID namespace: join its others, and be the kernel until the client says so."""
 
+    def join_network() -> None:
+        sc.setns(files["net"], sc.NEWNET)
+        for fd in files.values():
+            os.close(fd)
 
-def _serve(files: dict[str, int], cwd: str, kernel_app, connection: str, more: Sequence[str], go: int) -> None:
-    """In node1's PID namespace: be the kernel, until the client says so."""
     status = 1
     try:
         with said_at_the_end(f"the kernel in {NODE}"):
-            _join(files, cwd, connection)
-            arguments = ["-f", CONNECTION_FILE, *more]
-            kernel_app.run_kernel(arguments, lambda: _join_network(files), lambda: bool(os.read(go, 1)), _set_environment)
+            os.setsid()  # an interrupt reaches the kernel's whole process group, and nothing else
+            os.setgroups([])
+            for name, kind in (("uts", sc.NEWUTS), ("ipc", sc.NEWIPC), ("mnt", sc.NEWNS)):
+                sc.setns(files[name], kind)
+            sc.die_with_parent()
+            os.chdir(cwd)  # joining a mount namespace led to its root
+            _set_environment()
+            with open(os.open(CONNECTION_FILE, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump(connection, file)
+            kernel_app.run_kernel(["-f", CONNECTION_FILE, *more], join_network, lambda: bool(os.read(go, 1)), _set_environment)
         status = 0
     finally:
         sys.stdout.flush()
         os._exit(status)
-
-
-def _join(files: dict[str, int], cwd: str, connection: str) -> None:
-    """Join node1's namespaces but the network's, with the environment of a lab and the client's ``connection`` in a file."""
-    os.setsid()  # an interrupt reaches the kernel's whole process group, and nothing else
-    os.setgroups([])
-    for name, kind in (("uts", sc.NEWUTS), ("ipc", sc.NEWIPC), ("mnt", sc.NEWNS)):
-        sc.setns(files[name], kind)
-    sc.die_with_parent()
-    os.chdir(cwd)  # joining a mount namespace led to its root
-    _set_environment()
-    with open(os.open(CONNECTION_FILE, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(connection)
 
 
 def _set_environment() -> None:
@@ -275,12 +247,6 @@ def _set_environment() -> None:
     environment = lab_environment(dict(os.environ)) | spare_settings() | {"NETKIT_NODE": NODE}
     os.environ.clear()
     os.environ.update(environment)
-
-
-def _join_network(files: dict[str, int]) -> None:
-    sc.setns(files["net"], sc.NEWNET)
-    for fd in files.values():
-        os.close(fd)
 
 
 if __name__ == "__main__":

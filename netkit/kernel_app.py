@@ -18,7 +18,7 @@ from ipykernel.kernelbase import Kernel
 from IPython.core.history import HistorySavingThread
 from traitlets import Type
 
-from netkit.search_path import put_workplace_last
+from netkit import put_workplace_last
 
 # `docker run --detach` of clients before 26.1.1 waits for the container in the background as well, and may get to
 # complain that it was cancelled before it ends: https://github.com/docker/cli/pull/5043. Once in some thousand runs.
@@ -43,8 +43,6 @@ class LabStream(OutStream):
     def write(self, string: str) -> int | None:
         """Pass ``string`` on; returns how many characters were taken, as ``io.TextIOBase.write`` does."""
         kept = NO_ERROR.sub("", string) if self.name == "stderr" and isinstance(string, str) else string
-        if not kept and string:
-            return len(string)
         written = super().write(kept)
         return written if written is None else len(string)
 
@@ -65,9 +63,8 @@ class PoliteApp(IPKernelApp):
         try:
             super().init_profile_dir()
         except OSError as error:
-            print(
-                f"netkit: {self.ipython_dir} cannot be written ({error.strerror or error}): this kernel keeps no history", file=sys.stderr
-            )
+            why = error.strerror or error
+            print(f"netkit: {self.ipython_dir} cannot be written ({why}): this kernel keeps no history", file=sys.stderr)
             self._spare = tempfile.TemporaryDirectory(prefix="netkit-ipython-", ignore_cleanup_errors=True)
             self.ipython_dir = self._spare.name
             super().init_profile_dir()

@@ -15,12 +15,16 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from netkit.errors import NetkitError
+from netkit.figure.style import INK, PAPER, SOFT
+from netkit.shown import Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUMMARY = re.compile(r"(?:rtt|round-trip) min/avg/max(?:/mdev)? = [\d.]+/([\d.]+)/")
 TIME = re.compile(r"time=([\d.]+) ms")
+BAR, DOT = "#7fb3d5", "#0b4f79"
+ROW, WIDTH = 0.55, 10.5  # inches
 
 
 @dataclass(frozen=True)
@@ -33,47 +37,79 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Measurements:
+class Kind:
+    """What is measured, and how it is told: the field of a :class:`Series`, its unit as so many of that field's own."""
+
+    what: str
+    unit: str
+    better: str
+    field: str
+    factor: float
+    write: Callable[[float], str]
+
+    def of(self, series: Series) -> list[float]:
+        """The values of a series, in this kind's unit."""
+        return [value * self.factor for value in getattr(series, self.field)]
+
+    def tell(self, series: Series) -> str:
+        """Their median, and between which values they were."""
+        values = self.of(series)
+        low, middle, high = (self.write(value) for value in (min(values), median(values), max(values)))
+        return f"{middle} {self.unit} ({low} to {high} in {len(values)} runs)" if len(values) > 1 else f"{middle} {self.unit}"
+
+
+def tell_number(value: float) -> str:
+    """Three digits that matter, at most: more would be a lie."""
+    return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
+
+
+KINDS = (
+    Kind("throughput", "Gbit/s", "more is better", "throughputs", 1e-9, tell_number),
+    Kind("round trip", "µs", "less is better", "round_trips", 1e6, "{:.0f}".format),  # ping's own clock has no more digits
+)
+
+
+@dataclass(frozen=True)
+class Measurements(Shown):
     """Several ways of doing the same, compared: a chart in a notebook, :meth:`text` everywhere."""
 
     series: tuple[Series, ...]
 
     def throughput(self, name: str) -> float:
         """The median throughput of ``name`` in bit/s; raises NetkitError if it was not measured."""
-        return self._calc_median(name, self._find(name).throughputs, "throughput")
+        return self._calc_median(name, "throughputs", "throughput")
 
     def latency(self, name: str) -> float:
         """The median round trip of ``name`` in seconds; raises NetkitError if it was not measured."""
-        return self._calc_median(name, self._find(name).round_trips, "round trip")
+        return self._calc_median(name, "round_trips", "round trip")
 
-    def _calc_median(self, name: str, values: tuple[float, ...], what: str) -> float:
-        if not values:
-            raise NetkitError(f"no {what} of {name!r} was measured")
-        return median(values)
-
-    def _find(self, name: str) -> Series:
+    def _calc_median(self, name: str, attribute: str, what: str) -> float:
         found = next((each for each in self.series if each.name == name), None)
         if found is None:
             raise NetkitError(f"{name!r} was not measured; {', '.join(each.name for each in self.series)} were")
-        return found
+        if not getattr(found, attribute):
+            raise NetkitError(f"no {what} of {name!r} was measured")
+        return median(getattr(found, attribute))
 
     def text(self) -> str:
         """A line for each series: the medians, and between which values the repetitions were."""
         width = max((len(each.name) for each in self.series), default=0)
-        return "\n".join(f"{each.name:<{width}}  {_tell(each)}" for each in self.series)
+        return "\n".join(f"{each.name:<{width}}  {', '.join(kind.tell(each) for kind in KINDS if kind.of(each))}" for each in self.series)
 
     __repr__ = __str__ = text
 
     def draw(self) -> Figure:
-        """Bars up to the medians, a dot for each repetition."""
-        from netkit.chart import draw
+        """A panel for each kind of value that was measured: bars up to the medians, a dot for each repetition."""
+        from matplotlib.figure import Figure
 
-        return draw(self.series)
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        from netkit.mime import make_bundle
-
-        return make_bundle(self.text(), self.draw())
+        kinds = [kind for kind in KINDS if any(map(kind.of, self.series))]
+        figure = Figure(figsize=(WIDTH, 1.2 + ROW * len(self.series)), dpi=144, facecolor=PAPER, layout="constrained")
+        all_axes = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+        for axes, kind in zip(all_axes, kinds, strict=True):
+            _draw_panel(axes, kind, self.series)
+        all_axes[0].set_yticks(range(len(self.series)), [each.name for each in self.series], fontsize=15, color=INK, parse_math=False)
+        all_axes[0].set_ylim(len(self.series) - 0.5, -0.5)
+        return figure
 
 
 def read_measurements(directory: str | Path, names: Sequence[str]) -> Measurements:
@@ -123,25 +159,21 @@ def _read_ping(path: Path) -> float:
     return (median(times) if times else float(summary[1])) / 1000
 
 
-def _tell(series: Series) -> str:
-    told = []
-    if series.throughputs:
-        told.append(_tell_values([value / 1e9 for value in series.throughputs], "Gbit/s", tell_number))
-    if series.round_trips:
-        told.append(_tell_values([value * 1e6 for value in series.round_trips], "µs", tell_whole))
-    return ", ".join(told)
-
-
-def _tell_values(values: list[float], unit: str, tell: Callable[[float], str]) -> str:
-    low, middle, high = (tell(value) for value in (min(values), median(values), max(values)))
-    return f"{middle} {unit} ({low} to {high} in {len(values)} runs)" if len(values) > 1 else f"{middle} {unit}"
-
-
-def tell_number(value: float) -> str:
-    """Three digits that matter, at most: more would be a lie."""
-    return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
-
-
-def tell_whole(value: float) -> str:
-    """A whole number: ping's own clock has no more."""
-    return f"{value:.0f}"
+def _draw_panel(axes, kind: Kind, series: Sequence[Series]) -> None:
+    """Bars that are large enough for the last row of a lecture hall."""
+    rows = [kind.of(each) for each in series]
+    longest = max((value for values in rows for value in values), default=1.0)
+    axes.set_title(f"{kind.what}, {kind.unit} ({kind.better})", fontsize=14, loc="left", color=INK)
+    axes.set_xlim(0, longest * 1.25)
+    for row, values in enumerate(rows):
+        if not values:
+            axes.text(longest * 0.02, row, "not measured", va="center", fontsize=13, color=SOFT)
+            continue
+        middle = kind.write(median(values))
+        axes.barh(row, median(values), height=0.62, color=BAR, zorder=2)
+        axes.scatter(values, [row] * len(values), s=26, color=DOT, zorder=3, clip_on=False)
+        axes.text(max(values) + longest * 0.03, row, middle, va="center", fontsize=15, weight="bold", color=INK, parse_math=False)
+    axes.tick_params(axis="x", labelsize=12, colors=SOFT)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#d5dade", zorder=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)

@@ -32,11 +32,9 @@ class LabMagics(Magics):
         except netkit.LabError as error:
             raise UsageError(str(error)) from None
         status = host.stream(cell, _writer(sys.stdout), _writer(sys.stderr))
-        if arguments.no_raise:
-            return status
-        if status:
+        if status and not arguments.no_raise:
             raise CommandError(host.name, cell.strip(), status)
-        return None
+        return status if arguments.no_raise else None
 
 
 def _writer(stream):
@@ -60,6 +58,6 @@ def load_ipython_extension(ipython) -> None:
 
 
 def _draw(figure) -> bytes:
-    from netkit.topology.draw import to_png
+    from netkit.figure.draw import to_png
 
     return to_png(figure)

@@ -5,6 +5,7 @@ Standard library only, and nothing of netkit but its errors: labs, exercises and
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 
@@ -72,14 +73,9 @@ def spare_settings() -> dict[str, str]:
 
 def ensure_dirs(paths: list[str]) -> list[str]:
     """Make those directories that are not there yet (idempotent), but no home; returns those that can be written."""
-    usable, base = [], home()
+    base = home()
     for path in paths:
-        if base and path.startswith(f"{base}/") and not os.path.isdir(base):
-            continue
-        try:
-            os.makedirs(path, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(path, os.W_OK):
-            usable.append(path)
-    return usable
+        if not base or not path.startswith(f"{base}/") or os.path.isdir(base):
+            with contextlib.suppress(OSError):
+                os.makedirs(path, exist_ok=True)
+    return [path for path in paths if os.path.isdir(path) and os.access(path, os.W_OK)]

@@ -13,7 +13,7 @@ import tempfile
 
 import pytest
 
-from netkit.lab.lab import open_lab
+from netkit.laboratory.lab import open_lab
 from tests.machine import enter_own_machine, snapshot, wait_until_as
 from tests.shares import FULL, MODE
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from netkit.lab.lab import Lab, Node
-from netkit.lab.remote import Result
+from netkit.laboratory.lab import Lab, Node
+from netkit.laboratory.remote import Result
 from tests.patience import patiently
 
 SSHD = shutil.which("sshd", path="/usr/local/sbin:/usr/sbin:/sbin")

@@ -30,10 +30,10 @@ from pathlib import Path
 
 import psutil
 
-from netkit.lab.inside import syscalls as sc
-from netkit.lab.inside.limits import HIERARCHIES, PREFIX
-from netkit.machines.inside.guard import base_directory
-from netkit.machines.place import LOCK
+from netkit.laboratory.inside import syscalls as sc
+from netkit.laboratory.inside.limits import HIERARCHIES, PREFIX
+from netkit.operator.guard import base_directory
+from netkit.operator.machines import LOCK
 from netkit.places import cache_dir
 from tests.patience import patiently
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 
-from netkit.lab.lab import Node as Host
-from netkit.topology.model import End, Interface, NetworkNamespace, Node, Topology
+from netkit.laboratory.lab import Node as Host
+from netkit.network.model import End, Interface, NetworkNamespace, Node, Topology
 
 FIRST_INODE = 0xF0000000  # <linux/proc_ns.h>: PROC_DYNAMIC_FIRST, from which namespaces are numbered
 

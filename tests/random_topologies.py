@@ -7,7 +7,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from netkit.topology.model import (
+from netkit.network.capture import Topology
+from netkit.network.model import (
     HOST,
     Bridge,
     BridgePort,
@@ -33,7 +34,6 @@ from netkit.topology.model import (
     ServicePort,
     SwarmMember,
     Task,
-    Topology,
     Vxlan,
 )
 from tests.variations import NAMES, draw_digits, draw_mac, mutate, shuffle

@@ -36,6 +36,7 @@ HELP = {
 
 # run by other tests: these
 ELSEWHERE = {
+    ".venv/bin/python tools/count_files.py": "test_size.py::test_a_reader_follows_a_call_through_few_files",
     "./workshop": "test_readme.py::test_workshop_alone_opens_jupyterlab",
     "./workshop setup": "test_project.py::test_setting_up_again_is_quick_and_changes_nothing",
     "./workshop book": "test_book.py::test_the_contents_name_every_notebook",

@@ -4,19 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netkit.doctor.facts import (
-    ControlGroups,
-    Engines,
-    FoundEngine,
-    Helper,
-    Identities,
-    Iptables,
-    Machine,
-    Room,
-    System,
-    UserNamespaces,
-)
-from netkit.doctor.judgement import PROGRAMS
+from netkit.operator.doctor_facts import PROGRAMS, Engines, FoundEngine, Helper, Identities, Machine, UserNamespaces
 
 ALL = dict.fromkeys(("user", "net", "admin", "mounts", "mount"), "ok")
 RANGES = (("ann", 100000, 65536), ("bob", 165536, 65536))
@@ -29,16 +17,22 @@ def _helpers(privileged: bool = True) -> tuple[Helper, ...]:
 
 # Debian 12 as installed: https://www.debian.org/releases/bookworm, kernel.unprivileged_userns_clone=1 since 11
 DEBIAN = Machine(
-    system=System("6.1.0-35-amd64", "x86_64", (3, 11, 2), ("debian",)),
+    release="6.1.0-35-amd64",
+    architecture="x86_64",
+    python=(3, 11, 2),
+    distribution=("debian",),
     engines=Engines(
         FoundEngine("/usr/sbin/dockerd", "20.10.24"), "", (), "/usr/bin/docker", "Docker version 20.10.24+dfsg1, build 297e128"
     ),
     namespaces=UserNamespaces(ALL, "unconfined", 63488, 1, None, PYTHON),
     identities=Identities("user", "ann", 1000, 0, _helpers(), {"/etc/subuid": RANGES, "/etc/subgid": RANGES}),
-    iptables=Iptables("iptables v1.8.9 (nf_tables)", "ip6tables v1.8.9 (nf_tables)"),
+    iptables="iptables v1.8.9 (nf_tables)",
+    ip6tables="ip6tables v1.8.9 (nf_tables)",
     programs={program: f"/usr/bin/{program}" for program in PROGRAMS},
-    room=Room(8 << 30, {"/tmp": 20 << 30, "/home/ann/.cache/netkit": 20 << 30}),
-    control_groups=ControlGroups(2, ("memory", "pids")),
+    memory=8 << 30,
+    places={"/tmp": 20 << 30, "/home/ann/.cache/netkit": 20 << 30},
+    control_groups=2,
+    controllers=("memory", "pids"),
     font="WenQuanYi Zen Hei",
     browser="/usr/bin/chromium",
     ssh="/usr/bin/ssh",
@@ -46,19 +40,26 @@ DEBIAN = Machine(
 # https://ubuntu.com/blog/ubuntu-23-10-restricted-unprivileged-user-namespaces: made, then every capability is denied
 UBUNTU = replace(
     DEBIAN,
-    system=System("6.8.0-31-generic", "x86_64", (3, 12, 3), ("ubuntu", "debian")),
+    release="6.8.0-31-generic",
+    python=(3, 12, 3),
+    distribution=("ubuntu", "debian"),
     namespaces=UserNamespaces({"user": "ok", "net": "EPERM"}, "unprivileged_userns (enforce)", 127430, 1, 1, "/usr/bin/python3.12"),
 )
 # Docker Desktop's or the distribution's kernel: microsoft/WSL2-Linux-Kernel; Ubuntu's images there lack AppArmor
 WSL2 = replace(
     DEBIAN,
-    system=System("5.15.153.1-microsoft-standard-WSL2", "x86_64", (3, 12, 3), ("ubuntu", "debian")),
-    iptables=Iptables("iptables v1.8.10 (legacy)", "ip6tables v1.8.10 (legacy)"),
+    release="5.15.153.1-microsoft-standard-WSL2",
+    python=(3, 12, 3),
+    distribution=("ubuntu", "debian"),
+    iptables="iptables v1.8.10 (legacy)",
+    ip6tables="ip6tables v1.8.10 (legacy)",
 )
 # newuidmap with file capabilities, podman-docker (packages.fedoraproject.org); SELinux lets unconfined users make namespaces
 FEDORA = replace(
     DEBIAN,
-    system=System("6.11.4-301.fc41.x86_64", "x86_64", (3, 13, 0), ("fedora",)),
+    release="6.11.4-301.fc41.x86_64",
+    python=(3, 13, 0),
+    distribution=("fedora",),
     engines=Engines(
         FoundEngine("/usr/bin/dockerd", "27.3.1"),
         "",
@@ -67,8 +68,8 @@ FEDORA = replace(
         "podman version 5.2.3",
     ),
     namespaces=UserNamespaces(ALL, "unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023", 127000, None, None, PYTHON),
-    programs={program: None if program in ("dig", "conntrack") else program for program in PROGRAMS},
-    font=None,
+    programs={program: "" if program in ("dig", "conntrack") else program for program in PROGRAMS},
+    font="",
 )
 # RHEL's confined users (user_u): SELinux class user_namespace, or a policy without the capability inside
 CONFINED = replace(
@@ -79,10 +80,11 @@ WITHOUT_SUBIDS = replace(
     DEBIAN,
     identities=Identities("user", "eve", 1002, 0, _helpers(), {"/etc/subuid": RANGES, "/etc/subgid": (*RANGES, ("1002", 231072, 65536))}),
 )
-CGROUP1 = replace(DEBIAN, control_groups=ControlGroups(1))
+CGROUP1 = replace(DEBIAN, control_groups=1, controllers=())
 HARDENED = replace(DEBIAN, namespaces=UserNamespaces({"user": "EPERM"}, "unconfined", 63488, 0, None, PYTHON))
 IN_DOCKER = replace(
     DEBIAN,
-    system=System("6.1.0-35-amd64", "x86_64", (3, 11, 2), ("debian",), in_container=True, seccomp=True),
+    in_container=True,
+    seccomp=True,
     namespaces=UserNamespaces({"user": "EPERM"}, "docker-default (enforce)", 63488, 1, None, PYTHON),
 )

@@ -11,7 +11,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-from netkit.lab.inside.syscalls import die_with_parent
+from netkit.laboratory.inside.syscalls import die_with_parent
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

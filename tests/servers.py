@@ -11,7 +11,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator, Sequence
 
-from netkit.lab.inside.syscalls import die_with_parent
+from netkit.laboratory.inside.syscalls import die_with_parent
 from tests.conftest import NETKIT
 from tests.kernels import wait_for
 from tests.patience import patiently

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netkit.lab.lab import Node
+from netkit.laboratory.lab import Node
 from tests.patience import patiently
 
 

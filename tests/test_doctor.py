@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
+import sys
 
-import pytest
-
-from netkit.doctor import ipvs
-from netkit.doctor.features import Feature, try_feature
+from netkit.operator import doctor
+from netkit.operator.doctor import Feature, try_feature
 from tests.conftest import NETKIT
 
 
@@ -44,16 +42,22 @@ def test_what_the_doctor_lacks_is_really_lacking(lab):
         assert (done.status == 0) == (states[kind] == "ok"), (kind, done.stderr)
 
 
-def test_generic_netlink_families_are_found_by_name():
-    """The kernel's own family has the number that linux/genetlink.h gives it; one that does not exist is "not found"."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, ipvs.NETLINK_GENERIC) as asking:
-        assert ipvs.find_family(asking, "nlctrl") == ipvs.GENL_ID_CTRL
-        with pytest.raises(FileNotFoundError):
-            ipvs.find_family(asking, "no such one")
+def test_a_kernel_that_has_it_is_told_from_one_that_has_not_and_one_that_refuses():
+    """Of generic netlink, no kernel has a family of that name, and none lets a new user namespace delete TCP's metrics."""
+    assert doctor.try_family("no such one", 1) == doctor.HAS_NONE
+    code = f"from {doctor.__name__} import *; sys.exit(try_family('tcp_metrics', 2))"
+    done = subprocess.run(["unshare", "--user", "--map-root-user", sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == doctor.REFUSED, done.stderr
 
 
 def test_what_a_kernel_has_and_a_lab_may_not_use_has_a_remedy_of_its_own(lab):
     """A trial that is refused is told apart from one that found nothing: the module is there, loading it helps nobody."""
-    told = {status: try_feature(lab, Feature("x", f"exit {status}", "cost", "load it", refused="a newer kernel")) for status in range(3)}
-    assert [told[status].state for status in (ipvs.ANSWERS, ipvs.HAS_NONE, ipvs.REFUSED)] == ["ok", "lacks", "lacks"]
-    assert (told[ipvs.HAS_NONE].remedy, told[ipvs.REFUSED].remedy) == ("load it", "a newer kernel")
+    told = {
+        status: try_feature(lab, Feature("x", f"exit {status}", "cost", remedy="load it", refused="a newer kernel")) for status in range(3)
+    }
+    assert [told[status].state for status in (doctor.ANSWERS, doctor.HAS_NONE, doctor.REFUSED)] == [
+        "ok",
+        "lacks",
+        "lacks",
+    ]
+    assert (told[doctor.HAS_NONE].remedy, told[doctor.REFUSED].remedy) == ("load it", "a newer kernel")

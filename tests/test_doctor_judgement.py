@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from netkit.doctor import probe
-from netkit.doctor.facts import Engines, FoundEngine, Helper, Iptables, Room
-from netkit.doctor.findings import Finding, to_json, to_text
-from netkit.doctor.judgement import find_free_range, judge
+from netkit.operator import doctor, doctor_facts
+from netkit.operator.doctor import Finding, judge, to_json, to_text
+from netkit.operator.doctor_checks import find_free_range
+from netkit.operator.doctor_facts import Engines, FoundEngine, Helper
 from tests import recorded_machines as recorded
 from tests.conftest import NETKIT
 from tests.recorded_machines import DEBIAN
@@ -62,7 +62,7 @@ def test_wsl():
     """WSL 2 is a Linux whose iptables may be legacy; WSL 1 is none."""
     assert ailing(recorded.WSL2) == {"iptables": "lacks"}
     assert "update-alternatives --set iptables /usr/sbin/iptables-nft" in diagnose(recorded.WSL2)["iptables"].remedy
-    old = replace(recorded.WSL2, system=replace(recorded.WSL2.system, release="4.4.0-22621-Microsoft"))
+    old = replace(recorded.WSL2, release="4.4.0-22621-Microsoft")
     assert "wsl --set-version" in diagnose(old)["system"].remedy
 
 
@@ -113,7 +113,7 @@ def test_helpers_without_power(change, part):
 
 def test_no_new_privileges_are_noticed():
     """Under NoNewPrivs, as JupyterHub's SystemdSpawner sets it, newuidmap has no effect."""
-    finding = diagnose(replace(DEBIAN, system=replace(DEBIAN.system, no_new_privileges=True)))["identity"]
+    finding = diagnose(replace(DEBIAN, no_new_privileges=True))["identity"]
     assert finding.state == "fails" and "disable_user_sudo = False" in finding.remedy
 
 
@@ -138,19 +138,17 @@ def test_engines_that_will_not_do():
 
 def test_mixed_iptables_backends_and_little_room():
     """IPv6 rules in another backend than IPv4's are told, and so is too little memory or space."""
-    mixed = replace(DEBIAN, iptables=Iptables("iptables v1.8.9 (nf_tables)", "ip6tables v1.8.9 (legacy)"))
+    mixed = replace(DEBIAN, ip6tables="ip6tables v1.8.9 (legacy)")
     assert "ip6tables is legacy" in diagnose(mixed)["iptables"].facts
-    assert ailing(replace(DEBIAN, room=Room(300 << 20, {"/tmp": 100 << 20}))) == {"memory": "lacks", "space": "lacks"}
-    assert diagnose(replace(DEBIAN, iptables=Iptables(None, None)))["iptables"].state == "fails"
+    assert ailing(replace(DEBIAN, memory=300 << 20, places={"/tmp": 100 << 20})) == {"memory": "lacks", "space": "lacks"}
+    assert diagnose(replace(DEBIAN, iptables="", ip6tables=""))["iptables"].state == "fails"
 
 
 def test_the_json_has_the_documented_fields():
-    """Every object has the five fields that the package's docstring documents, all of them strings."""
-    import netkit.doctor
-
+    """Every object has the five fields that the module's docstring documents, all of them strings."""
     for finding in json.loads(to_json(judge(recorded.FEDORA))):
         assert list(finding) == ["name", "state", "facts", "cost", "remedy"]
-        assert all(isinstance(value, str) and f"``{name}``" in netkit.doctor.__doc__ for name, value in finding.items())
+        assert all(isinstance(value, str) and f"``{name}``" in doctor.__doc__ for name, value in finding.items())
 
 
 def in_user_namespace(setting: str, *command: str) -> subprocess.CompletedProcess:
@@ -170,7 +168,7 @@ def test_a_refused_user_namespace_is_found(machine):
 
 def test_the_probe_sees_what_is_refused_inside():
     """The probe gets as far as the kernel lets it, and names the step that is refused."""
-    command = [sys.executable, "-I", "-S", probe.__file__]
+    command = [sys.executable, "-m", doctor_facts.__name__]
     free = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert {step: said for step, said in free.items() if step != "label"} == recorded.ALL
     for setting, expected in (
@@ -197,8 +195,9 @@ def test_an_engine_too_old_is_found(machine, tmp_path):
 def test_a_user_without_subordinate_ids_is_told_the_remedy():
     """The looking part sees that a real user has no ids, and that the helpers are powerful."""
     code = (
-        "import sys; sys.path.insert(0, '.'); from netkit.doctor.looking import look_at_identities, look_at_system\n"
-        "from netkit.doctor.judgement import judge_identities; print(judge_identities(look_at_identities(), look_at_system()).remedy)"
+        "import sys; sys.path.insert(0, '.'); from dataclasses import replace\n"
+        "from netkit.operator.doctor_facts import look_at_identities; from netkit.operator.doctor_checks import check_identities\n"
+        "from tests.recorded_machines import DEBIAN; print(check_identities(replace(DEBIAN, identities=look_at_identities()))[3])"
     )
     # the system's Python: root's may live where nobody else can go
     command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "/usr/bin/python3", "-c", code]

@@ -8,8 +8,8 @@ import shlex
 
 import pytest
 
-from netkit.lab.lab import open_lab
-from netkit.topology.capture import capture
+from netkit.laboratory.lab import open_lab
+from netkit.network.capture import capture
 from tests.engines import SUITES, Unavailable, get_engine
 from tests.kernels import wait_for
 from tests.patience import patiently

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from netkit.lab.engine import find_engine
-from netkit.lab.lab import open_lab
-from netkit.topology.capture import capture
+from netkit.laboratory.engine import find_engine
+from netkit.laboratory.lab import open_lab
+from netkit.network.capture import capture
 from tests import oracles
 from tests.conftest import NETKIT
 from tests.engines import SUITES, Unavailable, get_engine

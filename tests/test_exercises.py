@@ -9,11 +9,11 @@ import pytest
 
 import netkit
 from netkit.errors import NetkitError
-from netkit.exercises.book import EXERCISES
+from netkit.exercises import EXERCISES
 from netkit.exercises.check import _misses, check, gather
-from netkit.exercises.model import Verdict, judge
+from netkit.exercises.judging import Verdict, judge
 from netkit.exercises.progress import read_progress, record
-from netkit.lab.lab import open_lab
+from netkit.laboratory.lab import open_lab
 from tests.attempts import ATTEMPTS, SOLUTIONS, STUBS
 from tests.shares import share
 
@@ -35,10 +35,10 @@ def _try(number: str, name: str) -> tuple[Verdict | None, Verdict, Verdict]:
     exercise, change = EXERCISES[number], ATTEMPTS[number][name][0] if name else ("", "")
     with open_lab(2) as lab:
         lab["node1"].run(STUBS.get(number, "true"))
-        before = None if name else judge(exercise, gather(exercise, lab))
+        before = None if name else judge(exercise, gather(lab))
         attempt = SOLUTIONS[number].replace(*change) if name else "set -e\n" + SOLUTIONS[number]
         lab["node1"].run(attempt, check=not name)
-        evidence = gather(exercise, lab)
+        evidence = gather(lab)
         return before, judge(exercise, evidence), judge(exercise, evidence, attempt=2)
 
 

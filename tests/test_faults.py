@@ -12,7 +12,7 @@ import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
-from netkit.lab.lab import open_lab
+from netkit.laboratory.lab import open_lab
 from tests.kernels import execute, holds_within, wait_for
 from tests.machine import is_alive
 from tests.patience import patiently
@@ -21,7 +21,7 @@ ROUNDS = int(os.environ.get("NETKIT_FAULT_ROUNDS", "50"))
 # what the lab is busy with when it is hit: a swarm of two, an overlay, containers, a service
 BUSY = """
 import sys
-from netkit.lab.lab import Lab
+from netkit.laboratory.lab import Lab
 one, two = list(Lab(sys.argv[1]))[:2]
 one.run("docker swarm init --advertise-addr 192.168.59.1")
 token = one.run("docker swarm join-token -q worker").stdout.strip()

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from netkit.lab.lab import open_lab
+from netkit.laboratory.lab import open_lab
 from tests.conftest import NETKIT
 from tests.patience import patiently
 
@@ -113,7 +113,7 @@ def test_other_users_cannot_reach_a_labs_sockets(machine):
     nobody = pwd.getpwnam("nobody").pw_uid
     tries = "import os, socket, sys; os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1])); s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[2])"
     with open_lab(1) as lab:
-        for path in ("/run/docker.sock", "/run/netkit/node1/docker.sock", "/run/netkit/node1/agent.sock", "/run/netkit/lab.sock"):
+        for path in ("/run/docker.sock", "/run/netkit/node1/docker.sock", "/run/netkit/node1/agent.sock", "/run/netkit/laboratory.sock"):
             for place in (f"/proc/{lab.pid}/root", f"/proc/{lab['node1'].pid}/root"):
                 done = subprocess.run(["/usr/bin/python3", "-c", tries, str(nobody), place + path], capture_output=True, text=True)
                 assert "Permission" in done.stderr, (place + path, done.stderr)

@@ -17,7 +17,7 @@ import zmq
 from jupyter_client.connect import write_connection_file
 
 from netkit.kernel import ports_held
-from netkit.lab.discover import find_labs
+from netkit.labs import find_labs
 from tests.kernels import execute, kernel, launcher, wait_for
 from tests.machine import is_alive
 from tests.patience import patiently
@@ -143,7 +143,7 @@ def test_a_restart_is_a_factory_reset(machine):
     """After a restart, what was made in the lab is gone, and the old lab is, too."""
     with kernel() as (manager, client):
         execute(client, "!docker network create mine; touch /tmp/mark")
-        (first,) = (lab.id for lab in find_labs() if lab.opener == launcher(manager).pid)
+        (first,) = (lab.id for lab in find_labs() if lab.facts["opener"] == launcher(manager).pid)
         manager.restart_kernel(now=False)
         client.wait_for_ready(timeout=patiently())
         left = execute(client, "%%bash\ndocker network ls --format '{{.Name}}' | sort; ls /tmp/mark 2>/dev/null; true")
@@ -215,7 +215,7 @@ def test_a_kernel_that_cannot_start_says_why(machine, tmp_path):
 def test_the_labs_end_is_the_kernels_end(machine):
     """A kernel whose lab has been killed ends, so that its client can say so."""
     with kernel() as (manager, _):
-        lab = next(found for found in find_labs() if found.opener == manager.provisioner.pid)
+        lab = next(found for found in find_labs() if found.facts["opener"] == manager.provisioner.pid)
         os.kill(lab.pid, signal.SIGKILL)
         assert wait_for(lambda: not manager.is_alive())
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from netkit.errors import CommandError, LabError
-from netkit.lab.lab import open_lab
+from netkit.laboratory.lab import open_lab
 from tests.patience import at_most
 from tests.swarms import form_swarm, ping_across_overlay
 

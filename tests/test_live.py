@@ -17,13 +17,13 @@ import psutil
 import pytest
 
 import netkit
-from netkit.lab.lab import open_lab
-from netkit.lab.spec import ENGINE_SERVICE
-from netkit.live.pace import LEAST, MOST, PATIENCE, SETTLE, Pace
-from netkit.live.scene import calc_scene
-from netkit.topology.capture import UP
-from netkit.topology.fonts import measure
-from netkit.topology.layout import calc_layout
+from netkit.figure.layout import calc_layout
+from netkit.figure.paint import measure
+from netkit.laboratory.lab import open_lab
+from netkit.laboratory.spec import ENGINE_SERVICE
+from netkit.liveview.follow import LEAST, MOST, PATIENCE, SETTLE, Pace
+from netkit.liveview.scene import calc_scene
+from netkit.network.capture import UP
 from tests import topologies
 from tests.kernels import execute, holds_within, kernel, wait_for
 from tests.patience import patiently
@@ -45,12 +45,12 @@ def sees(view, words: str, there: bool = True) -> bool:
     return wait_for(lambda: (words in view.topology.text(show="all")) is there, SOON)
 
 
-def watchers(lab) -> list[psutil.Process]:
-    """The watchers that run in a lab."""
+def watchers(lab, name: str = "netkit-watch") -> list[psutil.Process]:
+    """The watchers that run in a lab, or other processes of a name."""
     found = []
     for process in psutil.Process(lab.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if process.name() == "netkit-watch" and process.status() != psutil.STATUS_ZOMBIE:
+            if process.name() == name and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 
@@ -119,9 +119,12 @@ def test_an_engine_that_ends_and_comes_back_is_followed(view, lab):
     assert sees(view, "the Docker engine is down")
     node.run([ENGINE_SERVICE, "start"])
     assert sees(view, "the Docker engine is down", there=False)
-    node.run("docker network create again")
-    assert sees(view, "network again")
-    node.run("docker network rm again")
+    node.run("docker create --name again busybox")
+    assert sees(view, "container again")
+    holds_within(lambda: False, SETTLE[-1] + 1)  # nobody looks any more, unless something is heard
+    node.run("docker rename again renamed")  # which the engine alone tells of
+    assert sees(view, "container renamed")
+    node.run("docker rm renamed")
 
 
 def test_a_burst_is_merged_and_its_end_is_right(lab, view):
@@ -176,16 +179,17 @@ def test_nothing_is_left_of_a_view(lab):
     descriptors = len(os.listdir("/proc/self/fd"))
     view = netkit.live(lab=lab)
     wait_for_watchers(lab)
+    assert wait_for(lambda: len(watchers(lab, "docker")) == len([each for each in lab if lab.states()[each.name] in UP]), SOON)
     view.close()
     view.close()
     assert view.follower.is_over and not [each for each in threading.enumerate() if each.name == "netkit-live"]
-    assert wait_for(lambda: not watchers(lab), SOON)
+    assert wait_for(lambda: not watchers(lab) and not watchers(lab, "docker"), SOON)
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 def test_a_forgotten_follower_ends(lab):
     """A follower whose viewer is garbage ends by itself."""
-    from netkit.live.follow import Follower
+    from netkit.liveview.follow import Follower
 
     class Viewer:
         def show(self, topology) -> None: ...
@@ -323,22 +327,23 @@ def test_the_pace_is_quick_merges_and_rests():
     ],
 )
 def test_a_scene_is_plain_data(make):
-    """Every element is one of five shapes with a key of its own and colours that are colours; every object has a name; all fits JSON."""
+    """Every element is one of four shapes with a key of its own and colours that are colours; every object has a name and a place."""
     topology = make()
     scene = calc_scene(topology, calc_layout(topology, measure=measure), measure)
     assert json.loads(json.dumps(scene)) == scene
     keys = [element["key"] for element in scene["shapes"]]
     assert len(keys) == len(set(keys))
     for element in scene["shapes"]:
-        assert element["tag"] in ("rect", "polyline", "polygon", "circle", "text")
-        assert all(isinstance(number, int | float) for number in element["at"])
+        assert element["tag"] in ("rect", "path", "circle", "text")
         for name in ("fill", "stroke"):
-            colour = element.get(name, "none")
+            colour = element["attributes"].get(name, "none")
             assert colour == "none" or (len(colour) == 7 and int(colour[1:], 16) >= 0)
     for about, fact in scene["facts"].items():
         assert fact["title"].isprintable() and fact["kind"].isprintable(), about
         assert all(part.isprintable() for line in fact["lines"] for part in line), about
         assert set(fact["networks"]) <= set(scene["networks"])
+        x, y, width, height = fact["box"]
+        assert 0 <= x <= x + width <= scene["width"] + 1 and 0 <= y <= y + height <= scene["height"] + 1, about
 
 
 def test_what_can_be_pointed_at_has_facts():

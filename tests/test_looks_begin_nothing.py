@@ -10,18 +10,15 @@ import netkit
 from netkit.errors import LabError
 from netkit.exercises import check as checking
 from netkit.exercises.chapter05 import FIREWALL
-from netkit.exercises.model import Criterion, Exercise, Probe, judge
-from netkit.exercises.wiring import reaches
-from netkit.lab.lab import open_lab
-from netkit.topology.capture import capture
-from netkit.trace.run import trace
+from netkit.exercises.criteria import reaches
+from netkit.exercises.judging import Criterion, Exercise, Miss, Probe, judge
+from netkit.laboratory.lab import open_lab
+from netkit.network.capture import capture
+from netkit.tracing.run import trace
 from tests.kernels import wait_for
 
 ASKING_NODE2 = Exercise(
-    "9.9",
-    "a question to node2",
-    (reaches("there", "an answer of node2", "Ask node2.", "Ask it again."),),
-    {"there": Probe("node2", "true")},
+    "9.9", "a question to node2", (reaches(Probe("node2", "true"), "an answer of node2", "Ask node2.", "Ask it again."),)
 )
 
 
@@ -67,7 +64,7 @@ def test_a_trace_elsewhere_leaves_them_alone(half):
 @pytest.mark.parametrize("exercise", [checking.EXERCISES["5.1"], FIREWALL, ASKING_NODE2], ids=lambda each: each.number)
 def test_a_check_starts_nothing(half, exercise):
     """A criterion about a host that is not up is not met, and what was found instead is the host's state, with what starts it."""
-    verdict = judge(exercise, checking.gather(exercise, half), attempt=2)
+    verdict = judge(exercise, checking.gather(half), attempt=2)
     assert not verdict and verdict.found == "node2 is down: switched off"
     assert "`%%on node2`" in verdict.text() and "no host" in verdict.hint
 
@@ -76,22 +73,23 @@ def test_what_must_fail_is_not_met_by_a_host_that_is_not_up(half):
     """A criterion that wants no answer of a host is not met because nobody could ask there."""
 
     def is_shut(evidence):
-        return netkit.exercises.model.Miss("open", "", "") if evidence.answers("there") else None
+        if evidence.answers(Probe("node3", "true")):
+            raise Miss("open", "", "")
 
-    exercise = Exercise("9.8", "shut", (Criterion("no answer", is_shut),), {"there": Probe("node3", "true")})
-    assert judge(exercise, checking.gather(exercise, half)).found == "node3 is idle: not started yet"
+    exercise = Exercise("9.8", "shut", (Criterion("no answer", is_shut),))
+    assert judge(exercise, checking.gather(half)).found == "node3 is idle: not started yet"
 
 
 def test_what_is_not_about_them_is_judged_as_ever(half):
     """An exercise of node1 alone has nothing to say of others that are not up."""
-    verdict = judge(checking.EXERCISES["1.1"], checking.gather(checking.EXERCISES["1.1"], half))
+    verdict = judge(checking.EXERCISES["1.1"], checking.gather(half))
     assert "no container hand on node1" in verdict.found
 
 
 def test_a_host_that_dies_between_capture_and_probe_stays_down():
     """A probe finds its host gone: the criterion is not met, in words, and the host is not started for it."""
     with open_lab(2, label="tests") as lab:
-        evidence = checking.gather(ASKING_NODE2, lab)
+        evidence = checking.gather(lab)
         lab.kill("node2")
         verdict = judge(ASKING_NODE2, evidence)
         assert not verdict and verdict.found.startswith("node2 does not answer")

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from netkit.lab.lab import open_lab
-from netkit.machines.inside import closing
+from netkit.laboratory.lab import open_lab
+from netkit.operator import guard_closing
 from tests.hosts import Hosts, prepare_hosts, read_json, start_sshd, stop_sshd
 from tests.patience import patiently
 
@@ -71,7 +71,7 @@ def wait_for_state(hosts: Hosts, wanted: dict[str, str], patience: float = 10.0)
 WORK = """
 import json, sys
 import netkit
-from netkit.lab.lab import Lab
+from netkit.laboratory.lab import Lab
 from tests.swarms import form_swarm, ping_across_overlay
 lab = netkit.lab()
 one, two = lab
@@ -207,17 +207,17 @@ def test_an_engine_that_fails_to_leave_its_swarm_is_asked_again(monkeypatch):
 
     def ask(method, path):
         if answers.pop():
-            raise closing.api.Refusal("context deadline exceeded", 500)
+            raise guard_closing.Refusal("context deadline exceeded", 500)
 
-    monkeypatch.setattr(closing.api, "ask", ask)
-    monkeypatch.setattr(closing, "read_swarm", lambda: {"active": True})
-    monkeypatch.setattr(closing.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(guard_closing, "ask", ask)
+    monkeypatch.setattr(guard_closing, "read_swarm", lambda: {"active": True})
+    monkeypatch.setattr(guard_closing.time, "sleep", lambda seconds: None)
     answers[:] = [False, True, True]
-    closing._leave_swarm()
+    guard_closing._leave_swarm()
     assert not answers
-    answers[:] = [True] * closing.LEAVES
-    with pytest.raises(closing.api.Refusal, match="deadline"):
-        closing._leave_swarm()
+    answers[:] = [True] * guard_closing.LEAVES
+    with pytest.raises(guard_closing.Refusal, match="deadline"):
+        guard_closing._leave_swarm()
 
 
 def test_a_swarm_that_others_use_by_now_stays(hosts):
@@ -313,7 +313,7 @@ def test_a_client_that_is_killed_leaves_nothing(hosts, busy):
 def test_a_guard_that_is_killed_is_finished_by_the_next(hosts, busy):
     """With the guard of node2 killed too, its containers and swarm stay until the next lab on this machine, which removes them."""
     one, two = hosts.lab["node1"], hosts.lab["node2"]
-    two.run("kill -9 $(pgrep -f '[i]nside.guard')")
+    two.run("kill -9 $(pgrep -f '[o]perator.guard')")
     one.run(f"kill -9 {busy}; rm -f /tmp/busy")
     assert "busy2" in two.run("docker ps --format '{{.Names}}'").stdout
     deadline = time.monotonic() + patiently()

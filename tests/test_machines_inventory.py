@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from netkit.errors import LabError
-from netkit.lab.spec import ROOT
-from netkit.machines.inside import api, proxy
-from netkit.machines.inventory import read_inventory
-from netkit.machines.payload import MODULES, OLDEST
-from netkit.machines.ssh import OPTIONS, build_options
+from netkit.laboratory.spec import ROOT
+from netkit.operator.guard_engine import LABEL, labels_of
+from netkit.operator.guard_proxy import add_label, widen_query
+from netkit.operator.inventory import read_inventory
+from netkit.operator.ssh import MODULES, OLDEST, OPTIONS, build_options
 
 pytestmark = pytest.mark.once
 
@@ -37,7 +37,7 @@ def test_an_inventory_says_all_there_is_to_say(tmp_path):
     assert found.nodes == ("node1", "node2")
     assert found.lan == ipaddress.ip_network("192.168.59.0/24")
     one, two, outside = found.machines
-    assert (one.is_local, one.where, two.where, two.is_local) == (True, "local", "you@host-2.example:2222", False)
+    assert (one.host, one.where, two.where, two.host) == ("", "local", "you@host-2.example:2222", "host-2.example")
     assert (two.key, two.known_hosts, two.sudo, two.shared) == (str(tmp_path / "key"), str(tmp_path / "hosts"), True, True)
     assert (outside.name, outside.engine, str(outside.address)) == ("outside", False, "192.168.59.254")
 
@@ -108,13 +108,13 @@ def test_what_is_sent_to_machines_is_old_python():
 
 def test_requests_get_the_label_where_it_belongs():
     """Labels a user gives stay; a service bears ours in its containers; a prune is narrowed to the lab's own."""
-    assert proxy._label("/containers/create", {"Image": "x", "Labels": {"a": "b"}}, "7") == {
+    assert add_label("/containers/create", {"Image": "x", "Labels": {"a": "b"}}, "7") == {
         "Image": "x",
-        "Labels": {"a": "b", api.LABEL: "7"},
+        "Labels": {"a": "b", LABEL: "7"},
     }
-    service = proxy._label("/services/create", {"Name": "s", "Labels": {"season": "winter"}}, "7")
+    service = add_label("/services/create", {"Name": "s", "Labels": {"season": "winter"}}, "7")
     assert service["Labels"] == {"season": "winter"}
-    assert api.service_labels(service) == {api.LABEL: "7"}
-    assert proxy._add_label("filters=%7B%22until%22%3A%5B%221h%22%5D%7D", "filters", {"label": ["x"]}) == (
+    assert labels_of({"Spec": service}) == {LABEL: "7"}
+    assert widen_query("filters=%7B%22until%22%3A%5B%221h%22%5D%7D", "filters", {"label": ["x"]}) == (
         "filters=%7B%22until%22%3A+%5B%221h%22%5D%2C+%22label%22%3A+%5B%22x%22%5D%7D"
     )

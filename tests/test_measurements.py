@@ -7,7 +7,7 @@ import json
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.lab.lab import open_lab
+from netkit.laboratory.lab import open_lab
 from netkit.measurements import read_measurements
 
 pytestmark = pytest.mark.once

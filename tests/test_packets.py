@@ -10,13 +10,10 @@ from ipaddress import IPv6Address, ip_address
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.lab.lab import open_lab
-from netkit.packets.decode import decode
-from netkit.packets.headers import Arp, Cooked, Data, Ethernet, Icmp, Ipv4, Ipv6, Tcp, Udp, Vxlan
-from netkit.packets.layout import calc_layout
-from netkit.packets.packet import Packet
-from netkit.packets.pcap import read_packet, read_packets
-from netkit.topology.fonts import measure
+from netkit.figure.paint import measure
+from netkit.laboratory.lab import open_lab
+from netkit.packets.headers import Arp, Cooked, Data, Ethernet, Icmp, Icmpv6, Ipv4, Ipv6, Tcp, Udp, Vxlan
+from netkit.packets.packet import Packet, calc_layout, decode, read_packet, read_packets
 from tests.swarms import form_swarm
 
 pytestmark = pytest.mark.once
@@ -47,7 +44,7 @@ SAMPLES = {
     "unknown": (_frame(b"abc", 0x1234), [Ethernet, Data]),
     "ipv6": (
         _frame(struct.pack("!IHBB", 6 << 28, 16, 0, 9) + IPv6Address("fd00::1").packed * 2 + b"\x3a\0" + bytes(6) + b"\x80\0" + bytes(6), 0x86DD),
-        [Ethernet, Ipv6, Icmp],
+        [Ethernet, Ipv6, Icmpv6],
     ),
 }  # fmt: skip
 

@@ -83,16 +83,39 @@ def test_a_conda_environment_with_an_old_python_is_refused(tmp_path):
     assert "older than 3.11" in done.stderr and "environment.yml" in done.stderr
 
 
+@pytest.mark.once
+def test_it_runs_as_a_tool(tmp_path):
+    """`uvx --from . netkit` and `pipx install .` work from a checkout: netkit opens labs from where they put it."""
+    (tmp_path / "tree").mkdir()
+    shutil.copytree(ROOT / "netkit", tmp_path / "tree/netkit", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / "tree")
+    places = {name: str(tmp_path / name) for name in ("UV_CACHE_DIR", "UV_TOOL_DIR", "PIPX_HOME", "PIPX_BIN_DIR")}
+    environment = {**os.environ, **places, "UV_PYTHON": sys.executable, "PIPX_DEFAULT_PYTHON": sys.executable}
+    run = ["run", "--nodes", "1", "--", "hostname"]
+    tools = Path(sys.executable).parent
+    for command in (
+        outward([tools / "uvx", "--from", tmp_path / "tree", "netkit", *run]),
+        outward([tools / "pipx", "install", "--backend", "uv", tmp_path / "tree"]),
+        [tmp_path / "PIPX_BIN_DIR/netkit", *run],
+    ):
+        done = subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=patiently(300)
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("node1") or "installed package netkit-workshop" in done.stdout
+
+
 def test_importing_netkit_does_nothing():
     """The package imports in an instant: no library beyond the standard one is loaded, nothing is started."""
-    code = "import sys; before = set(sys.modules); import netkit, netkit.lab.lab; print([m for m in sys.modules if m.split('.')[0] in ('docker', 'IPython', 'matplotlib', 'pyroute2', 'zmq')])"
+    code = "import sys; before = set(sys.modules); import netkit, netkit.laboratory.lab; print([m for m in sys.modules if m.split('.')[0] in ('docker', 'IPython', 'matplotlib', 'pyroute2', 'zmq')])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_what_runs_inside_a_lab_is_standard_library_alone():
     """The lab's first processes run without site-packages."""
-    modules = sorted(path.stem for path in (ROOT / "netkit/lab/inside").glob("*.py"))
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfor name in {modules!r}: __import__('netkit.lab.inside.' + name)"
+    modules = sorted(path.stem for path in (ROOT / "netkit/laboratory/inside").glob("*.py"))
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfor name in {modules!r}: __import__('netkit.laboratory.inside.' + name)"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
 
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import websocket
 
-from netkit.lab.lab import open_lab
+from netkit.laboratory.lab import open_lab
 from tests.conftest import NETKIT
 from tests.kernels import wait_for
 from tests.machine import is_alive

@@ -16,12 +16,12 @@ import pytest
 
 import netkit
 from netkit.errors import LabError
-from netkit.lab.inside.engine import STOPPED
-from netkit.lab.lab import open_lab
-from netkit.lab.spec import ENGINE_SERVICE
-from netkit.topology.capture import SILENT, capture, capture_again
-from netkit.topology.collect import engine
-from netkit.topology.model import Engine, Topology
+from netkit.laboratory.inside.dockerd import STOPPED
+from netkit.laboratory.lab import open_lab
+from netkit.laboratory.spec import ENGINE_SERVICE
+from netkit.network import capture as capturing
+from netkit.network.capture import SILENT, Topology, capture, capture_again
+from netkit.network.model import Engine
 from tests import oracles
 from tests.kernels import wait_for
 from tests.patience import at_most
@@ -129,27 +129,6 @@ def test_tables_are_those_of_the_plain_commands(full, tell, read):
         if not wrong:
             return
     assert not wrong
-
-
-LIBRARY = """
-import json
-from pyroute2 import IPRoute
-with IPRoute() as route:
-    print(json.dumps([[link.get_attr(name) for name in ("IFLA_IFNAME", "IFLA_MTU", "IFLA_ADDRESS", "IFLA_LINK")]
-        + [link["index"], link.get(("linkinfo", "kind"))] for link in route.get_links()]))
-"""
-
-
-def test_an_independent_library_reads_the_same_links(full, taken):
-    """pyroute2 decodes the same messages to the same names, sizes, addresses, kinds and numbers of other ends."""
-    namespace = taken.node("node1").namespace("host")
-    found = {row[0]: row[1:] for row in json.loads(full["node1"].run([sys.executable, "-c", LIBRARY]).stdout)}
-    assert found.keys() == {interface.name for interface in namespace.interfaces}
-    for interface in namespace.interfaces:
-        mtu, mac, link, index, kind = found[interface.name]
-        assert (interface.mtu, interface.index) == (mtu, index) and interface.mac in (mac, "") and interface.kind in (kind, "loopback")
-        if interface.peer:
-            assert taken.at(interface.peer).index == link
 
 
 def test_both_ends_of_every_veth_pair_agree(full, taken):
@@ -380,11 +359,11 @@ def test_a_silent_engine_is_waited_for_once():
 
 def test_an_engine_that_says_nothing_is_called_silent(tmp_path, monkeypatch):
     """By the word that a second look knows it by."""
-    monkeypatch.setattr(engine, "PATIENCE", 0.05)
+    monkeypatch.setattr(capturing, "PATIENCE", 0.05)
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(str(tmp_path / "s"))
         mute.listen()
-        assert SILENT in engine.read_engine(str(tmp_path / "s"))["trouble"]
+        assert SILENT in capturing.read_engine(f"unix://{tmp_path}/s")["trouble"]
 
 
 def test_a_collector_that_dies_is_replaced():
@@ -486,7 +465,7 @@ def _random_commands(random) -> list[str]:
 
 CHURN = """
 import sys, time
-from netkit.lab.lab import Lab
+from netkit.laboratory.lab import Lab
 node, number, end = Lab(sys.argv[1])["node1"], int(sys.argv[2]), time.monotonic() + float(sys.argv[3])
 while time.monotonic() < end:
     node.run(f"docker run -d --name churn{number} --network churn{number % 2} busybox sleep 1000; docker network connect bridge churn{number}; docker rm -f churn{number}", check=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from netkit.lab.lab import open_lab
-from netkit.topology.capture import capture
-from netkit.topology.diff import Diff
+from netkit.laboratory.lab import open_lab
+from netkit.network.capture import capture
+from netkit.network.difference import Diff
 
 pytestmark = pytest.mark.once
 
@@ -37,16 +37,16 @@ def test_nothing_done_is_nothing_changed(lab):
 def test_the_life_of_a_container(lab):
     """run, network create, connect, disconnect, stop, rm: each step is told by what it makes and takes away."""
     text = around(lab, "docker run -d --name web -p 8080:80 busybox sleep 1000").text()
-    assert "container web appeared" in text and "172.17.0.2/16" in text and "8080/tcp" in text
+    assert "+   container web: network bridge" in text and "172.17.0.2/16" in text and "port 8080/tcp of node1 leads to port 80" in text
     text = around(lab, "docker network create shop").text()
-    assert "network shop appeared" in text and "172.18.0.0/16" in text
+    assert "+   bridge of shop: 172.18.0.1/16, network shop" in text and "172.18.0.0/16" in text
     text = around(lab, "docker network connect shop web").text()
-    assert "eth1" in text and "172.18.0.2/16" in text and "container web appeared" not in text
+    assert "+     endpoint in network shop: eth1, 172.18.0.2/16" in text and "+   container web" not in text
     text = around(lab, "docker network disconnect shop web").text()
-    assert "container web left network shop" in text and "eth1" in text
-    around(lab, "docker stop -t0 web")
-    assert "container web vanished" in around(lab, "docker rm web").text()
-    assert "network shop vanished" in around(lab, "docker network rm shop").text()
+    assert "-     endpoint in network shop: eth1, 172.18.0.2/16" in text
+    assert "~   container web: exited (was: running" in around(lab, "docker stop -t0 web").text()
+    assert "-   container web: exited" in around(lab, "docker rm web").text()
+    assert "-   bridge of shop: 172.18.0.1/16, network shop" in around(lab, "docker network rm shop").text()
 
 
 def test_a_restarted_container_is_the_same_again(lab):

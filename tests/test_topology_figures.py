@@ -14,10 +14,12 @@ from dataclasses import replace
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.topology import colours, draw, fonts
-from netkit.topology.layout import Box, Line, Picture, Text, calc_layout
-from netkit.topology.layout.words import calc_clean, elide
-from netkit.topology.model import HOST, Node, Topology
+from netkit.figure import draw, paint
+from netkit.figure.layout import SHOW, calc_layout
+from netkit.figure.picture import Box, Line, Picture, Text, calc_clean, elide
+from netkit.figure.style import FIXED, calc_style, calc_styles
+from netkit.network.model import HOST, Node, Topology
+from netkit.network.select import SHOW as TOLD
 from tests import topologies
 
 pytestmark = pytest.mark.once
@@ -27,7 +29,7 @@ SHOWN = [(), ("addresses",), ("addresses", "macs"), ("addresses", "routes"), ("r
 
 
 def lay_out(topology: Topology, **options) -> Picture:
-    return calc_layout(topology, measure=fonts.measure, **options)
+    return calc_layout(topology, measure=paint.measure, **options)
 
 
 def said(picture: Picture) -> set[str]:
@@ -35,7 +37,7 @@ def said(picture: Picture) -> set[str]:
 
 
 def calc_extent(text: Text) -> tuple[float, float, float, float]:
-    width = fonts.measure(text.text, text.size, bold=text.bold, mono=text.mono)
+    width = paint.measure(text.text, text.size, bold=text.bold, mono=text.mono)
     x = text.x - {"start": 0, "middle": width / 2, "end": width}[text.anchor]
     return x, text.y - 0.72 * text.size, x + width, text.y + 0.2 * text.size
 
@@ -85,7 +87,7 @@ def test_texts_do_not_overlap_whatever_is_shown(example):
     for show in SHOWN:
         picture = lay_out(topology, show=show)
         check_lines(picture, f"{example} {show}")
-        check_texts(draw.paint(picture), f"{example} {show}")
+        check_texts(paint.paint(picture), f"{example} {show}")
 
 
 CROWDS = [(count, 1 + count % 4, 1 + count % 3) for count in range(1, 49)]
@@ -97,7 +99,7 @@ def test_crowds_are_legible():
     for count, nodes, networks in CROWDS:
         picture = lay_out(topologies.crowd(count, nodes, networks))
         check_lines(picture, f"{count} on {nodes}")
-        check_texts(draw.paint(picture), f"{count} on {nodes}")
+        check_texts(paint.paint(picture), f"{count} on {nodes}")
 
 
 def test_crossed_wires_are_legible():
@@ -111,7 +113,7 @@ def test_crossed_wires_are_legible():
             made.run(f"c{number}", *pair)
         picture = lay_out(topologies.join(made))
         check_lines(picture, f"{networks} networks")
-        check_texts(draw.paint(picture), f"{networks} networks")
+        check_texts(paint.paint(picture), f"{networks} networks")
 
 
 @pytest.mark.parametrize("example", ["single", "modes", "two_networks", "workshop", "swarm", "attached", "handmade", "macvlan"])
@@ -231,23 +233,46 @@ def test_an_overlay_is_one_band_and_its_tunnel_lies_beneath_the_lan():
 
 
 def test_crowds_fold():
-    """Beyond forty containers some are counted only, and none is lost."""
-    for count in (41, 60, 150):
+    """Of more containers than fit side by side some are counted only, and none is lost."""
+    for count in (17, 60, 150):
         texts = said(lay_out(topologies.crowd(count)))
         (more,) = [int(text.split()[1]) for text in texts if text.startswith("…")]
         assert sum(f"c{number}" in texts for number in range(1, count + 1)) + more == count
-    assert not [text for text in said(lay_out(topologies.crowd(40, 2))) if text.startswith("…")]
+    assert not [text for text in said(lay_out(topologies.crowd(16, 2))) if text.startswith("…")]
 
 
-def test_colours_stay():
-    """A network keeps its style, whatever else is drawn; the engine's own have theirs from the start."""
-    one, other = colours.Colours(), colours.Colours()
-    first = [one.style(name) for name in ("shop", "back", "shop")]
-    assert first[0] == first[2] != first[1]
-    assert other.style("back") == first[0], "colours are given by first use"
-    assert one.style("bridge") == other.style("bridge") == colours.FIXED["bridge"]
-    styles = [colours.Colours().style("bridge"), *(one.style(f"net{number}") for number in range(30))]
-    assert len({(style.line, style.symbol) for style in styles}) == len(styles)
+COLOURS = """
+from netkit.figure import paint
+from netkit.figure.layout import calc_layout
+from netkit.figure.style import calc_style
+from tests import topologies
+picture = calc_layout(topologies.two_networks(), measure=paint.measure)
+print(sorted({(shape.network, calc_style(shape)) for shape in picture.shapes if shape.network}, key=str))
+"""
+
+
+def test_colours_do_not_depend_on_what_was_drawn_before():
+    """A figure's colours after that of another topology are those it has in a fresh process."""
+    lay_out(topologies.workshop())
+    lay_out(topologies.crowd(12, 2, 3))
+    shapes = lay_out(topologies.two_networks()).shapes
+    here = sorted({(shape.network, calc_style(shape)) for shape in shapes if shape.network}, key=str)
+    fresh = subprocess.run([sys.executable, "-c", COLOURS], capture_output=True, text=True, check=True).stdout
+    assert fresh.strip() == str(here)
+
+
+def test_networks_of_a_figure_differ_in_colour():
+    """Up to five networks have symbols of their own, seven colours, thirty at least styles; one keeps its style when others are drawn or not."""
+    for count, what in ((5, "symbol"), (7, "line"), (30, "line symbol")):
+        names = [f"net{number}" for number in range(count)]
+        styles = [
+            calc_style(Box(x=0, y=0, width=1, height=1, role="bar", network=each, style=one)) for each, one in calc_styles(names).items()
+        ]
+        assert len({tuple(getattr(style, word) for word in what.split()) for style in styles}) == count
+    assert calc_styles(["shop"])["shop"] == calc_styles(["shop", "back"])["shop"]
+    assert calc_styles(FIXED) == {}
+    whole, part = (lay_out(topologies.two_networks(), **options).shapes for options in ({}, {"focus": ["db"]}))
+    assert {(each.network, each.style) for each in part if each.network} <= {(each.network, each.style) for each in whole}
 
 
 def test_a_network_is_told_by_more_than_its_colour():
@@ -268,7 +293,7 @@ def test_a_diff_is_marked():
     assert {"new", "gone", "changed"} <= said(picture)
     badges = [shape for shape in picture.shapes if getattr(shape, "role", "") == "badge"]
     assert len(badges) == 3 + len(marks)
-    check_texts(draw.paint(picture), "diff")
+    check_texts(paint.paint(picture), "diff")
 
 
 def test_the_nat_of_a_node_that_was_switched_off_is_gone_with_it():
@@ -291,7 +316,7 @@ def test_hosts_below_a_narrow_node_make_the_figure_wider():
 
 def marked_bridge(diff: topologies.Diff) -> tuple[str, str]:
     (shop,) = [net for net in diff.after.nodes[0].networks if net.name == "shop"]
-    return f"node1/host/{shop.bridge}", "new"
+    return f"node1/host/bridge of {shop.name}", "new"
 
 
 def test_any_two_examples_can_be_compared():
@@ -300,7 +325,7 @@ def test_any_two_examples_can_be_compared():
         before, after = topologies.EXAMPLES[one](), topologies.EXAMPLES[other]()
         changes = (topologies.Change("appeared", "LAN"), topologies.Change("mystery", "node1"), topologies.Change("moved", "node1/x/y/z"))
         picture = lay_out(after, diff=topologies.Diff(before=before, after=after, changes=changes))
-        check_texts(draw.paint(picture), f"{one} to {other}")
+        check_texts(paint.paint(picture), f"{one} to {other}")
 
 
 def spoil(topology: Topology, chance: random.Random) -> Topology:
@@ -342,7 +367,7 @@ def test_torn_topologies_are_drawn():
         for picture in (lay_out(torn[0], show=chance.choice(SHOWN)), lay_out(torn[1], diff=diff)):
             check_lines(picture, f"torn {number}")
             if number % 4 == 0:
-                check_texts(draw.paint(picture), f"torn {number}")
+                check_texts(paint.paint(picture), f"torn {number}")
 
 
 def test_hostile_names_are_drawn_as_they_are():
@@ -361,11 +386,17 @@ def test_broken_nodes_say_so():
     assert "nothing to draw" in " ".join(said(lay_out(Topology())))
 
 
+def forget_fonts() -> None:
+    """Let paint look anew for the fonts that this machine has."""
+    for function in vars(paint).values():
+        getattr(function, "cache_clear", lambda: None)()
+
+
 def test_missing_letters_are_told_once(monkeypatch):
     """Letters that no font has become □ with one warning of ours, naming the package; matplotlib never warns."""
-    monkeypatch.setattr(fonts, "_warned", set())
-    monkeypatch.setattr(fonts, "find_others", lambda: ())
-    fonts.forget()
+    monkeypatch.setattr(paint, "_warned", set())
+    monkeypatch.setattr(paint, "find_others", lambda: ())
+    forget_fonts()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figures = [draw.draw(topologies.hostile()) for _ in range(2)]
@@ -374,16 +405,16 @@ def test_missing_letters_are_told_once(monkeypatch):
     told = [str(warning.message) for warning in caught]
     assert all(text.startswith("this figure has") for text in told), told
     assert sum("fonts-noto-cjk" in text for text in told) == 1
-    fonts.forget()
+    forget_fonts()
 
 
 def test_no_pyplot():
     """Drawing loads no pyplot and touches none of its state; the layout loads no matplotlib at all."""
     code = (
-        "import sys; from tests import topologies; from netkit.topology.layout import calc_layout;"
+        "import sys; from tests import topologies; from netkit.figure.layout import calc_layout;"
         "calc_layout(topologies.workshop(), measure=lambda text, size, bold=False, mono=False: len(text) * size / 2);"
         "print('matplotlib' in sys.modules);"
-        "from netkit.topology import draw; draw.to_png(draw.draw(topologies.workshop())); print('matplotlib.pyplot' in sys.modules)"
+        "from netkit.figure import draw; draw.to_png(draw.draw(topologies.workshop())); print('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\nFalse\n"
 
@@ -392,12 +423,21 @@ def test_errors_say_what_there_is():
     """A word, node or container that there is not is refused with those that there are."""
     topology = topologies.workshop()
     for options, words in (
-        ({"show": ["colour"]}, "addresses, macs, routes, rules, terms"),
-        ({"node": "node9"}, "node1, node2, outside"),
-        ({"focus": ["nobody"]}, "db, probe, web, app"),
+        ({"show": ["colour"]}, "addresses, macs, routes, .*terms"),
+        ({"node": "node9"}, "node1, node2 and outside"),
+        ({"focus": ["nobody"]}, "db, probe, web and app"),
     ):
         with pytest.raises(NetkitError, match=words):
             draw.draw(topology, **options)
+
+
+def test_a_figure_takes_every_word_that_the_text_takes():
+    """What the text can show, a figure can be asked for; "all" has the facts of each word that a figure has room for."""
+    topology = topologies.two_networks()
+    for word in TOLD:
+        assert topology.text(show=[word]) and lay_out(topology, show=[word]).shapes
+    assert lay_out(topology, show="all") == lay_out(topology, show=[word for word in SHOW if word not in ("all", "terms")])
+    assert said(lay_out(topology, show="all")) >= said(lay_out(topology, show=["addresses", "macs", "routes"]))
 
 
 def test_a_node_and_a_container_can_be_drawn_alone():
@@ -411,8 +451,8 @@ def test_a_node_and_a_container_can_be_drawn_alone():
 def test_elided_names_keep_both_ends():
     """A name that is too long keeps its beginning and its end and fits its room."""
     name = "production-database-replica-0000000017"
-    short = elide(name, 80, 9, fonts.measure)
-    assert short.startswith("prod") and short.endswith("17") and fonts.measure(short, 9) <= 80
+    short = elide(name, 80, 9, paint.measure)
+    assert short.startswith("prod") and short.endswith("17") and paint.measure(short, 9) <= 80
     assert calc_clean("web") == "web"
 
 

@@ -1,19 +1,18 @@
-"""A topology in words: complete, stable, readable; and as a DOT graph that Graphviz reads."""
+"""A topology in words: complete, stable, readable."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.topology.dot import to_dot
-from netkit.topology.text import SHOW, plain, to_text
+from netkit.network.describe import to_text
+from netkit.network.select import SHOW
+from netkit.network.words import plain
 from tests import topologies
-from tests.random_topologies import random_topology, shuffle
+from tests.random_topologies import random_topology
 from tests.topologies import EXAMPLES, machine
 
 pytestmark = pytest.mark.once
@@ -159,9 +158,6 @@ def test_unknown_names_are_refused(asked):
     """An unknown option, node or container raises an error that says what there is."""
     with pytest.raises(NetkitError, match=r"there is (nothing called|no node|no container or namespace) .*: there is \w+"):
         to_text(topologies.workshop(), **asked)
-    if "show" not in asked:
-        with pytest.raises(NetkitError):
-            to_dot(topologies.workshop(), **asked)
 
 
 @pytest.mark.parametrize(
@@ -187,9 +183,9 @@ def test_names_cannot_break_a_line(name, told):
 def test_hostile_names_make_no_lines(seeded):
     """Whatever things are called, every character of the text prints, and each line is of the text's own making."""
     for topology in [topologies.hostile(), *(random_topology(seeded) for _ in range(ROUNDS))]:
-        for text in (to_text(topology, show="all"), to_dot(topology)):
-            assert all(line.isprintable() for line in text.split("\n"))
-            assert text == text.rstrip()
+        text = to_text(topology, show="all")
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert text == text.rstrip()
 
 
 def test_the_text_is_the_same_for_the_canonical_topology(seeded):
@@ -206,53 +202,3 @@ def test_a_container_that_does_not_run_is_told():
     container = replace(node.containers[0], state="created", sandbox=None)
     topology = replace(found, nodes=(replace(node, containers=(container,)),))
     assert "  container web: created, network bridge" in to_text(topology)
-
-
-def _check_quotes(text: str) -> None:
-    """Every line has whole strings, and outside of them nothing that could be anything else."""
-    for line in text.split("\n"):
-        bare = re.sub(r'"(?:[^"\\]|\\.)*"', "S", line)
-        assert re.fullmatch(r"[\sA-Za-z0-9=,{}\[\]-]*", bare), line
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_dot_of_an_example(name):
-    """Every string in the graph of an example is whole, whatever things are called, and clusters close."""
-    text = to_dot(EXAMPLES[name]())
-    _check_quotes(text)
-    assert len(re.findall(r"\{$", text, re.M)) == len(re.findall(r"^ *\}$", text, re.M))
-
-
-def test_dot_of_anything(seeded):
-    """The graph is whole for any topology, and the same for the same network."""
-    for _ in range(ROUNDS):
-        topology = random_topology(seeded)
-        _check_quotes(to_dot(topology))
-        assert to_dot(topology) == to_dot(shuffle(topology, seeded))
-
-
-def test_dot_has_what_joins_things():
-    """Pairs, ports, parents and cables are edges."""
-    text = to_dot(topologies.two_networks())
-    assert '"node1/host/veth of db eth0" -- "node1/container db/eth0" [label="veth pair", style=bold]' in text
-    assert '"node1/host/bridge of back" -- "node1/host/veth of db eth0" [label="port"]' in text
-    assert '"LAN" -- "node1/host/eth0"' in text
-    assert '"node1/host/eth0" -- "node1/container mac1/eth0" [label="macvlan in mode bridge", style=dashed]' in to_dot(topologies.macvlan())
-
-
-@pytest.mark.skipif(not shutil.which("nop"), reason="Graphviz is not installed")
-def test_graphviz_reads_anything(seeded):
-    """Graphviz parses the graph of any topology without a warning."""
-    texts = [to_dot(random_topology(seeded)) for _ in range(ROUNDS)]
-    done = subprocess.run(["nop"], input="\n".join(texts), capture_output=True, text=True, check=True)
-    assert done.stderr == ""
-    assert done.stdout.count("graph topology {") == len(texts)
-
-
-@pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_graphviz_draws_examples(name):
-    """Graphviz lays out the graph of every example without a warning."""
-    done = subprocess.run(["dot", "-Tcanon"], input=to_dot(EXAMPLES[name]()), capture_output=True, text=True, check=True)
-    assert done.stderr == ""
-    assert done.stdout.startswith("graph topology {")

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from netkit.topology import model
-from netkit.topology.diff import calc_diff
-from netkit.topology.dot import to_dot
-from netkit.topology.model import Interface, Topology
-from netkit.topology.text import SHOW, to_text
+from netkit.network import model
+from netkit.network.capture import Topology
+from netkit.network.describe import to_text
+from netkit.network.difference import calc_diff
+from netkit.network.model import Interface
+from netkit.network.select import SHOW
 from tests.random_topologies import mutate, random_topology, shuffle
 from tests.topologies import EXAMPLES
 
@@ -137,7 +138,6 @@ def test_what_is_drawn_by_lot_does_not_count(seeded):
         assert again == topology
         assert hash(again) == hash(topology)
         assert calc_diff(topology, again).changes == ()
-        assert to_dot(again) == to_dot(topology)
         for word in set(SHOW) - {"macs", "all"}:
             assert to_text(again, show=[word]) == to_text(topology, show=[word])
 
@@ -166,7 +166,7 @@ def test_topologies_made_by_lot_have_everything():
             elif isinstance(value, tuple):
                 waiting += value
     classes = {each for each in vars(model).values() if isinstance(each, type) and dataclasses.is_dataclass(each)}
-    assert reached == classes
+    assert reached == classes - {model.Topology} | {Topology}
 
 
 def test_canonical_names_are_final(seeded):

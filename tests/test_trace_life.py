@@ -11,21 +11,19 @@ import time
 import pytest
 
 from netkit.errors import LabError
-from netkit.lab.lab import open_lab
-from netkit.topology.fonts import measure
-from netkit.topology.model import Topology
-from netkit.trace.build import build_trace
-from netkit.trace.collect.newcomers import Newcomers
-from netkit.trace.draw import calc_picture
-from netkit.trace.model import Output
-from netkit.trace.recorder import Recorder
-from netkit.trace.run import trace
+from netkit.figure.paint import measure
+from netkit.laboratory.lab import open_lab
+from netkit.laboratory.remote import Result
+from netkit.network.capture import Topology
+from netkit.tracing.assemble import build_trace
+from netkit.tracing.run import Recorder, trace
+from netkit.tracing.view import calc_picture
 from tests.conftest import NETKIT
 from tests.patience import at_most, patiently
 from tests.test_trace_values import read
 
 STATE = "nft list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*//'; iptables-save -t filter | grep -v '^#' | sed 's/ *\\[.*//'; pgrep -c netkit-trace; grep -c . /proc/net/packet"
-TRACE = "import sys; from netkit.lab.lab import Lab; from netkit.trace.run import trace; print('begun', flush=True); trace(sys.argv[2], lab=Lab(sys.argv[1]), node='node1')"
+TRACE = "import sys; from netkit.laboratory.lab import Lab; from netkit.tracing.run import trace; print('begun', flush=True); trace(sys.argv[2], lab=Lab(sys.argv[1]), node='node1')"
 
 
 @pytest.fixture(scope="module")
@@ -153,11 +151,9 @@ def test_a_host_that_comes_up_meanwhile_was_not_seen(pair):
 def test_nothing_is_claimed_of_a_host_whose_sights_are_missing(name, gone):
     """Without what one host saw, a frozen capture says where packets were last seen, not that they arrived."""
     data = read(name)
-    output, topology = Output(status=0, stdout="", stderr=""), Topology.from_json(data["topology"])
+    output, topology = Result(data["node"], data["command"], 0, "", ""), Topology.from_json(data["topology"])
     answers = {host: answer for host, answer in data["answers"].items() if host != gone}
-    found = build_trace(
-        data["command"], data["node"], output, answers, topology, data["begin"], data["end"], (), {gone: f"{gone} has gone"}
-    )
+    found = build_trace(output, answers, topology, data["begin"], data["end"], (), {gone: f"{gone} has gone"})
     assert f"was last seen at eth0 of {'outside' if gone == 'node1' else 'node1'}, and the answer came back." in found.verdict
     assert "arrive" not in found.verdict and found.verdict.endswith(f" {gone} has gone.")
 
@@ -222,22 +218,19 @@ def test_a_namespace_that_was_found_too_late_is_told(small):
     assert "captured in only after its interfaces were there" in found.verdict
 
 
-def test_directories_of_namespaces_need_not_be_there_yet(tmp_path):
-    """A directory that is made later is followed, through those above it; a file in it is news, one elsewhere is none."""
-    wanted = tmp_path / "a" / "b"
-    newcomers = Newcomers((str(wanted),))
+def test_directories_of_namespaces_need_not_be_there_yet(small):
+    """A namespace that the command mounts is captured in from its beginning, in a directory that was not there either."""
+    make = (
+        "mkdir -p /run/made/here; touch /run/made/here/net; unshare --net=/run/made/here/net true; sleep 0.2; "
+        "ip link add m0 type veth peer name m1 netns /run/made/here/net; ip address add 10.7.8.1/24 dev m0; ip link set m0 up; "
+        "nsenter --net=/run/made/here/net sh -c 'ip address add 10.7.8.2/24 dev m1; ip link set m1 up'; ping -c1 10.7.8.2"
+    )
     try:
-        assert not newcomers.read()
-        (tmp_path / "other").mkdir()
-        assert not newcomers.read()
-        wanted.mkdir(parents=True)
-        assert newcomers.read()
-        (tmp_path / "other" / "file").touch()
-        assert not newcomers.read()
-        (wanted / "file").touch()
-        assert newcomers.read() and not newcomers.read()
+        found = trace(make, lab=small, node="node1")
     finally:
-        newcomers.close()
+        small["node1"].run("ip link delete m0; umount /run/made/here/net; rm -rf /run/made", check=False)
+    assert not found.late and found.is_complete, found.text()
+    assert any(hop.interface == "m1" for flow in found.flows for hop in flow.first.hops), found.text()
 
 
 def test_outside_of_a_lab_it_refuses(small):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from netkit.lab.engine import find_engine
-from netkit.lab.lab import Lab, open_lab
+from netkit.laboratory.engine import find_engine
+from netkit.laboratory.lab import Lab, open_lab
 from netkit.packets.headers import Icmp, Tcp, Udp
-from netkit.trace.model import Trace
-from netkit.trace.run import trace
+from netkit.tracing.run import trace
+from netkit.tracing.view import Trace
 from tests.swarms import form_swarm, ping_across_overlay
 from tests.witnesses import witnesses
 

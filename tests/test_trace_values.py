@@ -16,14 +16,13 @@ from pathlib import Path
 import pytest
 
 from netkit.errors import NetkitError
-from netkit.topology.fonts import measure
-from netkit.topology.layout import calc_layout
-from netkit.topology.model import Topology
-from netkit.trace.build import build_trace
-from netkit.trace.draw import calc_picture
-from netkit.trace.model import Output, Trace
-from netkit.trace.pcapng import to_pcapng, write_pcapng
-from netkit.trace.steps import calc_steps
+from netkit.figure.layout import calc_layout
+from netkit.figure.paint import measure
+from netkit.laboratory.remote import Result
+from netkit.network.capture import Topology
+from netkit.tracing.assemble import build_trace
+from netkit.tracing.steps import calc_steps
+from netkit.tracing.view import Trace, calc_picture, to_pcapng
 
 pytestmark = pytest.mark.once
 
@@ -42,9 +41,9 @@ def read(name: str) -> dict:
 
 def build(data: dict) -> Trace:
     """The trace of a capture."""
-    output = Output(status=data["status"], stdout=data["stdout"], stderr=data["stderr"])
+    output = Result(data["node"], data["command"], data["status"], data["stdout"], data["stderr"])
     topology = Topology.from_json(data["topology"])
-    return build_trace(data["command"], data["node"], output, data["answers"], topology, data["begin"], data["end"])
+    return build_trace(output, data["answers"], topology, data["begin"], data["end"])
 
 
 def load(name: str, drops: int = 0) -> Trace:
@@ -129,7 +128,7 @@ def test_steps_lie_on_the_picture(name):
     """Every hop is a step within the picture, each begins where the one before it ended, numbers count up."""
     trace = frozen(name)
     picture = calc_layout(trace.topology, measure=measure)
-    steps = calc_steps(trace.topology, trace, picture)
+    steps = calc_steps(trace, picture)
     assert [step.number for step in steps] == list(range(1, len(steps) + 1))
     assert all(0 <= x <= picture.width and 0 <= y <= picture.height for step in steps for x, y in (*step.points, (step.x, step.y)))
     for before, step in pairwise(steps):
@@ -200,7 +199,7 @@ def test_tcpdump_reads_the_pcapng(tmp_path):
     lines = subprocess.run(["tcpdump", "-nr", tmp_path / "out.pcapng"], capture_output=True, text=True, check=True).stdout.splitlines()
     assert len(lines) == sum(len(packet.hops) for packet in trace.packets)
     with pytest.raises(NetkitError, match="cannot be written"):
-        write_pcapng(trace, "/nowhere/at/all")
+        trace.pcapng("/nowhere/at/all")
 
 
 def test_a_notebook_gets_figure_and_text():

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from netkit.errors import LabError
-from netkit.lab.inside import limits
-from netkit.lab.inside.limits import HIERARCHIES
-from netkit.lab.lab import open_lab
+from netkit.laboratory.inside import limits
+from netkit.laboratory.inside.limits import HIERARCHIES
+from netkit.laboratory.lab import open_lab
 from tests.patience import patiently
 
 ROOT = Path(__file__).parent.parent

@@ -102,7 +102,9 @@ def _find_wheels(place: Path) -> Path:
     wheels = place / "wheels"
     download = [sys.executable, "-m", "pip", "download", "-q", "--python-version", "3.11.2", "--only-binary=:all:", "-d", str(wheels)]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extras = [each for names in project["project"]["optional-dependencies"].values() for each in names if not each.startswith("netkit[")]
+    extras = [
+        each for names in project["project"]["optional-dependencies"].values() for each in names if not each.startswith("netkit-workshop[")
+    ]
     wanted = [*project["build-system"]["requires"], "editables", *project["project"]["dependencies"], *extras]
     subprocess.run([*download, *wanted], check=True)
     return wheels
@@ -167,7 +169,7 @@ LEAVE = """docker ps -aq | xargs -r docker rm -f
 for i in $(seq 10); do docker info --format '{{.Swarm.LocalNodeState}}' | grep -qx inactive && break; docker swarm leave --force; sleep 1; done
 docker network rm docker_gwbridge; docker rmi busybox toolbox
 systemctl restart docker"""
-IMAGES = "from netkit.lab import images; images.write_archive(images.describe_images(), '/tmp/images.tar')"
+IMAGES = "from netkit.laboratory import images; images.write_archive(images.describe_images(), '/tmp/images.tar')"
 
 
 def test_the_two_machines_form_a_swarm(machines):

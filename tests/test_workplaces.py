@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from netkit.lab.discover import find_labs
-from netkit.lab.inside.limits import HIERARCHIES
+from netkit.laboratory.inside.limits import HIERARCHIES
+from netkit.labs import find_labs
 from tests.conftest import NETKIT
 from tests.kernels import execute, kernel, launcher, wait_for
 from tests.patience import patiently
@@ -147,7 +147,7 @@ def test_what_everybody_left_is_swept():
 
     with kernel() as (manager, _), subprocess.Popen(["sleep", "1000"]) as guest:
         started = launcher(manager)
-        (mine,) = (lab for lab in find_labs() if lab.opener == started.pid)
+        (mine,) = (lab for lab in find_labs() if lab.facts["opener"] == started.pid)
         groups = [path for path in (f"{place}/netkit-{mine.id}" for place in HIERARCHIES) if os.path.isdir(path)]
         if not groups:
             guest.kill()

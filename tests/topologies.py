@@ -7,7 +7,8 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from netkit.topology.model import (
+from netkit.network.capture import Topology
+from netkit.network.model import (
     HOST,
     Bridge,
     BridgePort,
@@ -31,7 +32,6 @@ from netkit.topology.model import (
     ServicePort,
     SwarmMember,
     Task,
-    Topology,
     Vxlan,
 )
 
@@ -400,6 +400,10 @@ class Diff:
     before: Topology
     after: Topology
     changes: tuple[Change, ...]
+
+    def marks(self) -> dict[str, str]:
+        """What to mark in a figure, with the kind of its change."""
+        return {change.about: change.kind for change in self.changes}
 
 
 def changed() -> Diff:

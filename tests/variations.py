@@ -7,11 +7,11 @@ import ipaddress
 import random
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from netkit.topology.model import HOST, Node, Topology
+from netkit.network.model import HOST, Node, Topology
 
 NAMES = ("web", "db", "app", "shop", "job", "mon", "a b", "x\ny", "\x1b[1m", "\u202eevil", 'q"<b>&\\', "ünï")
 
@@ -91,17 +91,30 @@ def _redraw(node: Node, rng: random.Random) -> Node:
 
 def mutate(topology: Topology, rng: random.Random) -> tuple[Topology, str]:
     """The canonical form of the network with one thing in it different, and which (a class and its field)."""
-    places = [
-        (path, value, each)
-        for path, value in _walk(topology.canonical(), ())
-        for each in dataclasses.fields(value)
-        if each.compare and not (isinstance(value, Node) and each.name == "name")
-    ]
-    kinds = sorted({(type(value).__name__, each.name) for _, value, each in places})
-    kind = rng.choice(kinds)
-    path, value, each = rng.choice([place for place in places if (type(place[1]).__name__, place[2].name) == kind])
-    other = replace(value, **{each.name: _other(typing.get_type_hints(type(value))[each.name], getattr(value, each.name), rng)})
-    return _put(topology.canonical(), path, other), ".".join(kind)
+    places = _list_fields(topology)
+    kind = rng.choice(sorted(places))
+    return _change(topology, *rng.choice(places[kind]), rng), kind
+
+
+def mutate_each(topology: Topology, rng: random.Random) -> Iterator[tuple[Topology, str]]:
+    """The canonical form of the network with one thing in it different, for each field of each class in it, and which."""
+    for kind, places in sorted(_list_fields(topology).items()):
+        yield _change(topology, *rng.choice(places), rng), kind
+
+
+def _list_fields(topology: Topology) -> dict[str, list[tuple[tuple, Any, str]]]:
+    """Where there is which field of which class: path, value, and the field's name."""
+    found: dict[str, list[tuple[tuple, Any, str]]] = {}
+    for path, value in _walk(topology.canonical(), ()):
+        for each in dataclasses.fields(value):
+            if each.compare and not (isinstance(value, Node) and each.name == "name"):
+                found.setdefault(f"{type(value).__name__}.{each.name}", []).append((path, value, each.name))
+    return found
+
+
+def _change(topology: Topology, path: tuple, value: Any, name: str, rng: random.Random) -> Topology:
+    other = _other(typing.get_type_hints(type(value))[name], getattr(value, name), rng)
+    return _put(topology.canonical(), path, replace(value, **{name: other}))
 
 
 def _walk(value: Any, path: tuple):

@@ -6,11 +6,10 @@ import contextlib
 import shlex
 from collections import Counter
 
-from netkit.lab.lab import Lab
+from netkit.laboratory.lab import Lab
+from netkit.network.capture import capture
 from netkit.packets.headers import Cooked
-from netkit.packets.packet import Packet
-from netkit.packets.pcap import read_packets
-from netkit.topology.capture import capture
+from netkit.packets.packet import Packet, read_packets
 from tests.patience import patiently
 
 Places = Counter[tuple[str, str, str, str]]

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from netkit.topology import draw  # noqa: E402
+from netkit.figure import draw  # noqa: E402
 from tests import topologies  # noqa: E402
 from tests.test_trace_values import load  # noqa: E402
 
@@ -33,7 +33,7 @@ CASES: list[Case] = [
     ("swarm", "A swarm's routing mesh and a service with a task on each of three nodes.", topologies.swarm, {}),
     ("focus", "Two containers alone; their neighbours are counted.", topologies.swarm, {"focus": ("web", "client")}),
     ("broken", "An engine that is down, a node that is down, one that is idle.", topologies.broken, {}),
-    ("crowd", "Forty containers on four nodes: bridges take several rows.", lambda: topologies.crowd(40, 4, 2), {}),
+    ("crowd", "Forty containers on four nodes: of those alike, some are counted.", lambda: topologies.crowd(40, 4, 2), {}),
     ("folded", "A hundred and fifty containers: what there is no room for is counted.", lambda: topologies.crowd(150), {}),
 ]
 

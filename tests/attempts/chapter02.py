@@ -12,7 +12,7 @@ AGAIN = "docker network disconnect office depot\ndocker network connect office d
 # exercise: {mistake: ((what of the solution, what instead), what the learner reads)}
 ATTEMPTS: dict[str, dict] = {
     "2.1": {
-        "no second network": (("docker network create --internal court\n", ""), "A network is created before"),
+        "no second network": (("docker network create --internal court\n", ""), "a network is there before its containers"),
         "gate in one network": ((CONNECT, ""), "gate needs an endpoint in court as well"),
         "everybody everywhere": ((CONNECT, CONNECT + "docker network connect court www\n"), "www has an endpoint too many"),
         "moved, not joined": ((CONNECT, CONNECT + "docker network disconnect street gate\n"), "gate needs an endpoint in street as well"),

@@ -1,0 +1,1 @@
+"""The lab: namespaces, LAN, engines, hosts. The only code that creates or destroys anything."""
