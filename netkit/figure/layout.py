@@ -158,7 +158,7 @@ def _make_more(items: Sequence[Item], nets: Sequence[str]) -> Item:
 def _find_networks(topology: Topology) -> Iterable[str]:
     """Whatever may have a colour of its own, drawn or not."""
     for node in topology.nodes:
-        yield from (network.name for network in node.networks)
+        yield from (network.name for network in node.networks if network.driver not in ("host", "null"))
         yield from (namespace.title for namespace in node.namespaces if namespace.kind == "overlay")
         known = {network.bridge for network in node.networks}
         interfaces = (each for namespace in node.namespaces for each in namespace.interfaces if namespace.kind == "host")
