@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from netkit.exercises.criteria import find_running, has_network, is_in, is_refused, ping, reaches
+from netkit.exercises.criteria import PREDEFINED, find_running, has_network, is_in, is_refused, ping, reaches
 from netkit.exercises.judging import Evidence, Miss, Probe, criterion, exercise
 from netkit.network.model import Interface, Network
 
-PREDEFINED = ("bridge", "host", "none")
 ANIMALS, SIDES = ("ant", "bee", "cat"), ("east", "west")
 
 

@@ -10,6 +10,7 @@ from netkit.network.model import Container, Interface
 
 OUTSIDE = "192.168.59.254"
 ADDRESSES = {"node1": "192.168.59.1", "node2": "192.168.59.2"}
+PREDEFINED = ("bridge", "host", "none")
 Hints = tuple[str, str]
 """A hint, and a stronger one."""
 
@@ -106,7 +107,7 @@ def has_network(seen: Evidence, name: str, driver: str = "bridge") -> None:
     network = seen.node().network(name)
     create = f"`docker network create {'-d macvlan -o parent=eth0 ' if driver == 'macvlan' else ''}{name}`"
     if network is None:
-        others = ", ".join(each.name for each in seen.node().networks if each.name not in ("bridge", "host", "none")) or "none"
+        others = ", ".join(each.name for each in seen.node().networks if each.name not in PREDEFINED) or "none"
         hint = "Make it first: a network is there before its containers."
         raise Miss(f"no network {name} (your own: {others})", hint, f"{create}, with the options the exercise asks for")
     if network.driver != driver:

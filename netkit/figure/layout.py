@@ -20,6 +20,7 @@ from netkit.figure.style import calc_styles
 from netkit.network.model import Lan, Node, Topology
 from netkit.network.select import SHOW as TOLD
 from netkit.network.select import calc_selection, calc_show, find_nodes
+from netkit.network.words import BUILTIN
 
 SHOW = (*TOLD, "terms")
 MOST = 16  # containers that a figure shows one by one, side by side
@@ -158,7 +159,7 @@ def _make_more(items: Sequence[Item], nets: Sequence[str]) -> Item:
 def _find_networks(topology: Topology) -> Iterable[str]:
     """Whatever may have a colour of its own, drawn or not."""
     for node in topology.nodes:
-        yield from (network.name for network in node.networks if network.driver not in ("host", "null"))
+        yield from (network.name for network in node.networks if network.driver not in BUILTIN)
         yield from (namespace.title for namespace in node.namespaces if namespace.kind == "overlay")
         known = {network.bridge for network in node.networks}
         interfaces = (each for namespace in node.namespaces for each in namespace.interfaces if namespace.kind == "host")

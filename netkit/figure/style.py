@@ -116,9 +116,8 @@ def calc_styles(networks: Iterable[str]) -> dict[str, int]:
     for name in sorted(set(networks) - FIXED.keys()):
         numbers = [(_calc_number(name) + step) % STYLES for step in range(STYLES)]
         used = [(kind, {number % kind for number in styles.values()}) for kind in (STYLES, len(PALETTE), len(SYMBOLS))]
-        costs = {number: [number % kind in taken for kind, taken in used] for number in numbers}
         # a name keeps its colour rather than its symbol
-        styles[name] = min(numbers, key=lambda number: (costs[number], number % len(PALETTE) != numbers[0] % len(PALETTE)))
+        styles[name] = min(numbers, key=lambda n: ([n % kind in taken for kind, taken in used], (n - numbers[0]) % len(PALETTE) > 0))
     return styles
 
 
