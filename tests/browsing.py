@@ -109,7 +109,7 @@ class Cell:
     @property
     def text(self) -> str:
         """The text of all outputs, errors and values included, in their order."""
-        return "".join(_read_text(output) for output in self.outputs)
+        return "".join(read_text(output) for output in self.outputs)
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -122,7 +122,8 @@ class Cell:
         return sum(any(kind.startswith("image/") for kind in output.get("data", ())) for output in self.outputs)
 
 
-def _read_text(output: dict) -> str:
+def read_text(output: dict) -> str:
+    """The text of one output, as a notebook's file has it."""
     match output["output_type"]:
         case "stream":
             return _join(output["text"])

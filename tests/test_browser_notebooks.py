@@ -1,21 +1,40 @@
-"""Every notebook in JupyterLab, in a real browser: it runs, shows its figures, and complains of nothing."""
+"""Every notebook in JupyterLab, in a real browser: it runs, says what is committed, shows its figures, and complains of nothing."""
 
 from __future__ import annotations
 
-import pytest
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
 
-from tests.browsing import NOTEBOOKS, Workbench
+import nbformat
+import pytest
+from nbval.plugin import get_sanitize_patterns
+
+from tests.browsing import NOTEBOOKS, Workbench, read_text
+from tests.cells import find_lacking
 from tests.shares import share
 
-NAMES = [path.name for path in NOTEBOOKS]
 RAISES = "raises-exception"  # the tag by which Jupyter knows a cell that is meant to fail
+IGNORED = "nbval-ignore-output"
 LEAST = 200  # CSS pixels: a figure narrower than this is not shown
+SUBSTITUTIONS = get_sanitize_patterns((Path(__file__).parent / "sanitize.cfg").read_text())
 
 
-@pytest.mark.parametrize("name", share(NAMES)[::-1])  # the long ones first
-def test_a_notebook_runs_in_the_browser(workbench: Workbench, name):
-    """All cells run, in order and without a surprise, every figure is seen as it is, and the browser complains of nothing."""
-    page = workbench.open_notebook(name)
+def _tell(outputs: Iterable[dict]) -> dict[str, str]:
+    """What nbval compares of a cell's outputs: the text of each stream, of values and of errors, after the substitutions."""
+    told: dict[str, str] = defaultdict(str)
+    for output in outputs:
+        told[output.get("name", output["output_type"])] += read_text(output)
+    for pattern, instead in SUBSTITUTIONS:
+        told = {kind: re.sub(pattern, instead, text) for kind, text in told.items()}
+    return told
+
+
+@pytest.mark.parametrize("path", share(NOTEBOOKS)[::-1], ids=lambda path: path.name)  # the long ones first
+def test_a_notebook_runs_in_the_browser(workbench: Workbench, path):
+    """All cells run, in order and to the committed outputs, every figure is seen as it is, and the browser complains of nothing."""
+    page = workbench.open_notebook(path.name)
     page.run_all()
     cells = page.cells()
     figures = {cell.index: page.figures(cell.index) for cell in cells if cell.figures}
@@ -24,7 +43,10 @@ def test_a_notebook_runs_in_the_browser(workbench: Workbench, name):
 
     code = [cell for cell in cells if cell.kind == "code"]
     assert [cell.count for cell in code] == list(range(1, len(code) + 1))
-    assert not {cell.count: cell.errors for cell in code if cell.errors and RAISES not in cell.tags}
+    committed = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    for cell, one in zip(code, committed, strict=True):
+        assert RAISES in cell.tags or not cell.errors, f"cell {cell.count}: {cell.errors}"
+        assert IGNORED in cell.tags or find_lacking(cell.tags) or _tell(cell.outputs) == _tell(one.outputs), f"cell {cell.count}"
     for cell in cells:
         shown = figures.get(cell.index, [])
         assert len(shown) == cell.figures, f"cell {cell.count} shows {len(shown)} of {cell.figures} figures"

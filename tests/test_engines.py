@@ -75,7 +75,7 @@ def test_a_newer_engine_is_captured_as_it_is(newer):
         node.run("docker run -d --name w2 busybox sleep 1000; docker network connect web w2; ip netns add red")
         topology = capture("node1", lab=lab)
         oracles.check_references(topology)
-        for _, namespace in topology.stacks():
+        for _, namespace in topology.namespaces():
             found = sorted(map(oracles.tell_interface, namespace.interfaces), key=lambda row: row["index"])
             assert found == oracles.read_interfaces(node, namespace)
             assert oracles.tell_routes(namespace) == oracles.read_routes(node, namespace)

@@ -31,9 +31,9 @@ MISTAKES = [(number, name) for number in sorted(EXERCISES) for name in ATTEMPTS[
 
 
 def _try(number: str, name: str) -> tuple[Verdict | None, Verdict, Verdict]:
-    """In a lab of its own, the stub and the solution, or the mistake: what is said before, then at the first and at the second check."""
+    """In a lab as a kernel opens it, the stub and the solution, or the mistake: what is said before, then at the first and second check."""
     exercise, change = EXERCISES[number], ATTEMPTS[number][name][0] if name else ("", "")
-    with open_lab(2) as lab:
+    with open_lab(2, start=1) as lab:
         lab["node1"].run(STUBS.get(number, "true"))
         before = None if name else judge(exercise, gather(lab))
         attempt = SOLUTIONS[number].replace(*change) if name else "set -e\n" + SOLUTIONS[number]

@@ -18,14 +18,14 @@ PACKAGE = ROOT / "netkit"
 # lines of code by cloc, and files: a room that grows is a decision
 ROOMS = {
     "": (787, 13),
-    "exercises": (1339, 10),
+    "exercises": (1295, 10),
     "figure": (1480, 11),
-    "hosts": (853, 8),
+    "hosts": (874, 8),
     "kernelspec": (7, 1),
     "laboratory": (2140, 24),
     "labsettings": (4, 1),
     "liveview": (890, 6),
-    "network": (1597, 12),
+    "network": (1606, 12),
     "operator": (1687, 13),
     "packets": (319, 3),
     "tracing": (1095, 8),

@@ -245,7 +245,7 @@ def test_a_kernel_without_ipv6_opens_labs(machine):
     told = json.loads(subprocess.run([*without, NETKIT, "doctor", "--json"], capture_output=True, text=True, timeout=patiently()).stdout)
     found = {each["name"]: each for each in told}
     assert found["lab"]["state"] == "ok" and found["ipv6"]["state"] == "lacks", (found["lab"], found["ipv6"])
-    code = "from tests.needs import has_ipv6; print(has_ipv6())"
+    code = "from tests.cells import has_ipv6; print(has_ipv6())"
     asked = [
         subprocess.run([*start, sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout for start in ([], without)
     ]

@@ -24,7 +24,7 @@ class Witnesses:
         self._pids: list[tuple[str, str]] = []
 
     def start(self) -> None:
-        for node, stack in capture(lab=self._lab).stacks():
+        for node, stack in capture(lab=self._lab).namespaces():
             host, number = self._lab[node.name], len(self._files)
             enter = "" if stack.name == "host" else f"nsenter --net={stack.paths[0]} "
             base = f"/run/witness-{number}"

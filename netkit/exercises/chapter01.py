@@ -16,11 +16,9 @@ def _is_plugged(seen: Evidence, name: str, bridge: str) -> None:
         hint = "The other end has to stay on node1."
         raise Miss(f"the other end of eth0 is in: {where}", hint, "Move it back, or make the cable anew on node1.")
     if other.master != bridge:
-        raise Miss(
-            f"{other.name} is {f'a port of {other.master}' if other.master else 'plugged into nothing'}",
-            f"A cable that hangs loose on node1 leads nowhere: plug it into {bridge}.",
-            f"`ip link set {other.name} master {bridge}` (or `brctl addif {bridge} {other.name}`)",
-        )
+        told = f"{other.name} is {f'a port of {other.master}' if other.master else 'plugged into nothing'}"
+        hint = f"A cable that hangs loose on node1 leads nowhere: plug it into {bridge}."
+        raise Miss(told, hint, f"`ip link set {other.name} master {bridge}` (or `brctl addif {bridge} {other.name}`)")
 
 
 @criterion("both ends switched on")
@@ -86,11 +84,9 @@ BY_HAND = exercise(
 def _has_own_bridge(seen: Evidence, name: str) -> None:
     bridge = seen.host().interface(name)
     if bridge is None or bridge.kind != "bridge":
-        raise Miss(
-            f"{name} is a {bridge.kind}" if bridge else f"no interface {name} on node1",
-            "A bridge is an interface of its own kind.",
-            f"`ip link add {name} type bridge` (or `brctl addbr {name}`)",
-        )
+        told = f"{name} is a {bridge.kind}" if bridge else f"no interface {name} on node1"
+        hint = "A bridge is an interface of its own kind."
+        raise Miss(told, hint, f"`ip link add {name} type bridge` (or `brctl addbr {name}`)")
     if any(network.bridge == name for network in seen.node().networks):
         hint = "Make this one yourself, without Docker."
         raise Miss(f"{name} is the bridge of a Docker network", hint, f"`docker network rm …`, then `ip link add {name} type bridge`")
@@ -168,11 +164,9 @@ def _is_shut(seen: Evidence) -> None:
         hint = "INPUT is for packets to node1 itself. After DNAT these are packets to the container: they are forwarded."
         raise Miss(f"{told}; a rule of yours is in INPUT", hint, "The chain for your rules about forwarded packets is DOCKER-USER.")
     if any("-A DOCKER-USER" in rule and "--dport 8080" in rule for rule in rules):
-        raise Miss(
-            f"{told}; your rule asks for the port 8080",
-            "When FORWARD is asked, DNAT has been there already: the packet is for port 80 by now.",
-            "conntrack knows the port the client asked for: `-m conntrack --ctorigdstport 8080`",
-        )
+        told = f"{told}; your rule asks for the port 8080"
+        hint = "When FORWARD is asked, DNAT has been there already: the packet is for port 80 by now."
+        raise Miss(told, hint, "conntrack knows the port the client asked for: `-m conntrack --ctorigdstport 8080`")
     hint = "Packets to a published port are forwarded packets: which chain before Docker's own is yours?"
     raise Miss(told, hint, f"`iptables -I DOCKER-USER -s {OUTSIDE} -p tcp -m conntrack --ctorigdstport 8080 -j DROP`")
 

@@ -70,11 +70,9 @@ def _find_cable(seen: Evidence, name: str, network: str) -> tuple[Interface | No
 def _all_connected(seen: Evidence) -> None:
     for name, side in itertools.product(ANIMALS, SIDES):
         if None in _find_cable(seen, name, side):
-            raise Miss(
-                f"{name} has no endpoint in {side}, or no interface for it",
-                "Docker is to go on believing in all six endpoints: a broken cable is still a cable.",
-                f"`docker network connect {side} {name}`, and then only switch off a device: `ip link set … down`",
-            )
+            told = f"{name} has no endpoint in {side}, or no interface for it"
+            hint = "Docker is to go on believing in all six endpoints: a broken cable is still a cable."
+            raise Miss(told, hint, f"`docker network connect {side} {name}`, and then only switch off a device: `ip link set … down`")
 
 
 @criterion("both bridges up, with all six cables plugged in")
@@ -89,11 +87,9 @@ def _bridges_work(seen: Evidence) -> None:
         for name in ANIMALS:
             outer = _find_cable(seen, name, side)[1]
             if outer and outer.master != bridge.name:
-                raise Miss(
-                    f"{name}'s cable is not plugged into the bridge of {side}",
-                    "Leave the plug where it is, and switch the device off.",
-                    f"`ip link set veth… master {bridge.name}`, then `ip link set veth… down`",
-                )
+                told = f"{name}'s cable is not plugged into the bridge of {side}"
+                hint = "Leave the plug where it is, and switch the device off."
+                raise Miss(told, hint, f"`ip link set veth… master {bridge.name}`, then `ip link set veth… down`")
 
 
 @criterion("node1's end of the endpoint of {name} in {side} switched off, and no other device")
@@ -151,11 +147,9 @@ def _has_no_link(seen: Evidence, name: str) -> None:
         hint = "It still depends on one certain container. Without `--link`, please."
         raise Miss(f"{name} has a link: {links.stdout.strip()}", hint, f"`docker rm -f {name}`, and run it in a network of your own")
     if seen.answers(Probe("node1", f"docker exec {name} grep -qwE 'database|store' /etc/hosts")):
-        raise Miss(
-            f"a line about the database in {name}'s /etc/hosts",
-            "That line will be wrong as soon as the address changes: nobody corrects it.",
-            "Remove it (`--add-host`?), and give the name to the network: `--network-alias database`",
-        )
+        told = f"a line about the database in {name}'s /etc/hosts"
+        hint = "That line will be wrong as soon as the address changes: nobody corrects it."
+        raise Miss(told, hint, "Remove it (`--add-host`?), and give the name to the network: `--network-alias database`")
 
 
 DATABASE = Probe("node1", "docker exec till curl -s --max-time 2 http://database:5432/")
@@ -166,16 +160,12 @@ def _has_alias(seen: Evidence, name: str, user: str, alias: str) -> None:
     if any(alias in seen.endpoints(name)[network.name].names for network in _find_shared(seen, user, name)):
         return
     if seen.answers(DATABASE):
-        raise Miss(
-            f"{user} knows it as {alias}, but the network does not",
-            f"A link inside a network is an alias for one container alone. Let the whole network know {name} as {alias}.",
-            f"`--network-alias {alias}` when {name} is run, or `docker network connect --alias {alias} NETWORK {name}`",
-        )
-    raise Miss(
-        f"{name} has no alias {alias} in the network it shares with {user}",
-        "An alias belongs to an endpoint, so it has to be given again whenever the container is recreated.",
-        f"`docker run --network NETWORK --network-alias {alias} …`",
-    )
+        told = f"{user} knows it as {alias}, but the network does not"
+        hint = f"A link inside a network is an alias for one container alone. Let the whole network know {name} as {alias}."
+        raise Miss(told, hint, f"`--network-alias {alias}` when {name} is run, or `docker network connect --alias {alias} NETWORK {name}`")
+    told = f"{name} has no alias {alias} in the network it shares with {user}"
+    hint = "An alias belongs to an endpoint, so it has to be given again whenever the container is recreated."
+    raise Miss(told, hint, f"`docker run --network NETWORK --network-alias {alias} …`")
 
 
 @criterion("till gets `new stock` from a store that was started after it")

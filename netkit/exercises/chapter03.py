@@ -32,11 +32,9 @@ def _joins(seen: Evidence, name: str, owner: str) -> None:
         return
     if guest.mode.startswith("container:"):
         whose = guest.mode.partition(":")[2]
-        raise Miss(
-            f"{name} is in a network namespace that is not {owner}'s (it was told to join {whose[:12]})",
-            f"{name} was left behind in an old stack: the owner of the stack has been started anew, or made anew, after it.",
-            f"`docker restart -t 0 {name}`; if {owner} was made anew, {anew}",
-        )
+        told = f"{name} is in a network namespace that is not {owner}'s (it was told to join {whose[:12]})"
+        hint = f"{name} was left behind in an old stack: the owner of the stack has been started anew, or made anew, after it."
+        raise Miss(told, hint, f"`docker restart -t 0 {name}`; if {owner} was made anew, {anew}")
     raise Miss(f"{name} has the mode {guest.mode}", f"It has a stack of its own, instead of a place in that of {owner}.", anew)
 
 
@@ -93,17 +91,13 @@ def _is_shut(seen: Evidence, who: str) -> None:
         return
     rules = [rule for rule in seen.firewall().rules if "DROP" in rule or "REJECT" in rule]
     if any("-A DOCKER-USER" in rule or "-A FORWARD" in rule for rule in rules):
-        raise Miss(
-            f"{who} gets the page; a rule of yours is where packets are forwarded",
-            "Nothing is forwarded here: in host mode the server is a process of node1, and packets for node1 itself go through INPUT.",
-            "`iptables -I INPUT -p tcp --dport 9000 ! -i lo -j DROP`",
-        )
+        told = f"{who} gets the page; a rule of yours is where packets are forwarded"
+        hint = "Nothing is forwarded here: in host mode the server is a process of node1, and packets for node1 itself go through INPUT."
+        raise Miss(told, hint, "`iptables -I INPUT -p tcp --dport 9000 ! -i lo -j DROP`")
     if any("-A INPUT" in rule and "-s " in rule for rule in rules):
-        raise Miss(
-            f"{who} still gets the page; your rule is about one source",
-            "A rule that names one visitor leaves the door open for all others on the LAN.",
-            "Say by which way it may come, not from whom: `! -i lo`",
-        )
+        told = f"{who} still gets the page; your rule is about one source"
+        hint = "A rule that names one visitor leaves the door open for all others on the LAN."
+        raise Miss(told, hint, "Say by which way it may come, not from whom: `! -i lo`")
     hint = "The server listens on all addresses of node1, the LAN's among them. Which one would be enough?"
     raise Miss(f"{who} gets the page on port 9000", hint, "`httpd -f -p 127.0.0.1:9000 -h /tmp`")
 
@@ -143,11 +137,9 @@ def _leads_to(seen: Evidence, name: str, other: str) -> None:
         return
     end = seen.other_end(eth0)
     if end and end.master:
-        raise Miss(
-            f"the other end of eth0 is plugged into {end.master}",
-            "No bridge: a veth pair has two ends, and here are two containers.",
-            f"Delete it, and `ip link add name eth0 netns {name} type veth peer name eth0 netns {other}`",
-        )
+        told = f"the other end of eth0 is plugged into {end.master}"
+        hint = "No bridge: a veth pair has two ends, and here are two containers."
+        raise Miss(told, hint, f"Delete it, and `ip link add name eth0 netns {name} type veth peer name eth0 netns {other}`")
     told = f"the other end of eth0 is in: {peer.namespace if peer else 'nowhere'}"
     hint = f"The other end belongs into {other}."
     raise Miss(told, hint, f"`ip link set … netns {other}`, and name it eth0 there")

@@ -32,11 +32,9 @@ def _has_endpoint_address(seen: Evidence, name: str, network: str, address: str)
 @criterion("port {port} of node1 published for port 80 of {name}")
 def _publishes(seen: Evidence, name: str, port: int) -> None:
     if (port, 80) not in seen.published(name):
-        raise Miss(
-            tell_published(seen, name),
-            f"Clients outside know node1 only: port {port} of node1 has to lead to port 80 of {name}.",
-            f"Publishing is decided at the start: `docker rm -f {name}`, and run it again with `-p {port}:80`",
-        )
+        told = tell_published(seen, name)
+        hint = f"Clients outside know node1 only: port {port} of node1 has to lead to port 80 of {name}."
+        raise Miss(told, hint, f"Publishing is decided at the start: `docker rm -f {name}`, and run it again with `-p {port}:80`")
 
 
 THREE = exercise(
@@ -70,11 +68,9 @@ THREE = exercise(
 def _is_internal(seen: Evidence, name: str) -> None:
     network = seen.node().network(name)
     if not network or not network.internal:
-        raise Miss(
-            f"{name} has a way out",
-            "Whether a network is internal is decided when it is made, and cannot be changed later.",
-            f"Remove it and its containers, then `docker network create --internal --subnet … {name}`",
-        )
+        told = f"{name} has a way out"
+        hint = "Whether a network is internal is decided when it is made, and cannot be changed later."
+        raise Miss(told, hint, f"Remove it and its containers, then `docker network create --internal --subnet … {name}`")
 
 
 @criterion("{name} with the subnet {subnet}")
@@ -123,11 +119,9 @@ def _keeps_off_the_lan(seen: Evidence, name: str) -> None:
     if not bad:
         return
     if seen.answers(WAY_OUT):
-        raise Miss(
-            f"{name} still has the subnet {bad[0]}; node1 reaches outside by a route of its own",
-            "A route helps node1 to one address. The containers, and every other machine in that half of the LAN, are as they were.",
-            "Give the network another subnet: leave it with both containers, `docker network rm`, create it anew.",
-        )
+        told = f"{name} still has the subnet {bad[0]}; node1 reaches outside by a route of its own"
+        hint = "A route helps node1 to one address. The containers, and every other machine in that half of the LAN, are as they were."
+        raise Miss(told, hint, "Give the network another subnet: leave it with both containers, `docker network rm`, create it anew.")
     raise Miss(
         f"{name} has the subnet {bad[0]}, and the LAN is {LAN}",
         f"{OUTSIDE} is in both. Of two routes the kernel takes the one with the longer prefix: see `ip route get {OUTSIDE}`.",
@@ -169,11 +163,9 @@ def _owns_its_address(seen: Evidence, name: str, address: str) -> None:
     """node1 neither has the address nor translates it."""
     local = {each.ip for interface in seen.host().interfaces for each in interface.addresses}
     if ipaddress.ip_address(address) in local | {each.address for each in seen.firewall().forwards}:
-        raise Miss(
-            f"{address} is an address of node1, or is translated by it",
-            f"Then it is node1 that answers, and not {name}: the address has to be the container's own.",
-            "Take the address and the rule away, and use the driver macvlan.",
-        )
+        told = f"{address} is an address of node1, or is translated by it"
+        hint = f"Then it is node1 that answers, and not {name}: the address has to be the container's own."
+        raise Miss(told, hint, "Take the address and the rule away, and use the driver macvlan.")
 
 
 @criterion(f"the page for node1, at {PRINTER}")
@@ -198,11 +190,9 @@ def _node1_reaches_printer(seen: Evidence) -> None:
         told = f"the container's macvlan is in mode {', '.join(sorted(modes))}"
         hint = "The container's side refuses the others on the card: Docker was asked for another mode than bridge."
         raise Miss(told, hint, "Make the network anew, without `-o macvlan_mode=…`")
-    raise Miss(
-        f"{own.name} is there and up, and node1 gets no answer",
-        f"By which interface does node1 send to {PRINTER}? The LAN's own route is by eth0.",
-        f"`ip route add {PRINTER}/32 dev {own.name}`, and an address on {own.name}",
-    )
+    told = f"{own.name} is there and up, and node1 gets no answer"
+    hint = f"By which interface does node1 send to {PRINTER}? The LAN's own route is by eth0."
+    raise Miss(told, hint, f"`ip route add {PRINTER}/32 dev {own.name}`, and an address on {own.name}")
 
 
 MACHINE = exercise(

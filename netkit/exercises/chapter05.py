@@ -42,11 +42,9 @@ def _find_service(seen: Evidence, name: str) -> Service:
     if name in found:
         return found[name]
     if any(name in each.name for node in NODES for each in seen.node(node).containers):
-        raise Miss(
-            f"no service {name}, but a container of that name",
-            "`docker run` starts a container on one machine; a service is a wish to the whole swarm.",
-            f"`docker rm -f {name}`, then `docker service create --name {name} …` on node1",
-        )
+        told = f"no service {name}, but a container of that name"
+        hint = "`docker run` starts a container on one machine; a service is a wish to the whole swarm."
+        raise Miss(told, hint, f"`docker rm -f {name}`, then `docker service create --name {name} …` on node1")
     hint = f"Make a service of the name {name}, on the manager."
     raise Miss(f"services: {', '.join(found) or 'none'}", hint, f"`docker service create --detach --no-resolve-image --name {name} …`")
 
@@ -138,11 +136,9 @@ def _is_up(seen: Evidence) -> None:
 def _is_small(seen: Evidence) -> None:
     for node, vx in _each_vx(seen):
         if vx and vx.mtu > 1450:
-            raise Miss(
-                f"vx on {node} has an MTU of {vx.mtu}",
-                "Its packets get 50 bytes longer on the LAN, and then there are more than 1500.",
-                "`ip link set vx mtu 1450`, or make it with `dev eth0`: then the kernel knows",
-            )
+            told = f"vx on {node} has an MTU of {vx.mtu}"
+            hint = "Its packets get 50 bytes longer on the LAN, and then there are more than 1500."
+            raise Miss(told, hint, "`ip link set vx mtu 1450`, or make it with `dev eth0`: then the kernel knows")
 
 
 @criterion("each of the two knowing where the other one is")
@@ -204,11 +200,9 @@ def _talks(seen: Evidence) -> None:
     if opening("node1"):
         hint = "The packets leave node1, and reach node2. Which machine has the firewall?"
         raise Miss("no answer; UDP port 4789 is opened on node1", hint, "`netkit on node2 -- iptables -L INPUT -nvx`")
-    raise Miss(
-        "no answer",
-        "Gossip (7946) gets through, so names resolve. What carries the packets themselves? See whether it arrives on node2, and what becomes of it.",
-        "`iptables -L INPUT -nvx` on node2 while you ping: the counter of the DROP moves. VXLAN is UDP port 4789.",
-    )
+    told = "no answer"
+    hint = "Gossip (7946) gets through, so names resolve. What carries the packets themselves? See whether it arrives on node2, and what becomes of it."
+    raise Miss(told, hint, "`iptables -L INPUT -nvx` on node2 while you ping: the counter of the DROP moves. VXLAN is UDP port 4789.")
 
 
 FIREWALL = exercise(
@@ -252,11 +246,9 @@ def _answers_for_itself(seen: Evidence, node: str) -> None:
     if said:
         stronger = "`--hostname '{{.Node.Hostname}}'`, and `hostname > /tmp/index.html; httpd -f -h /tmp` in the container"
         raise Miss(f"port 8080 of {node} says {said[:60]!r}", "An answer, but not this machine's task's host name.", stronger)
-    raise Miss(
-        f"no answer from port 8080 of {node}",
-        "The task is there and its port is published. Does the task serve anything on port 80?",
-        "`docker service ps page`; `sh -c 'hostname > /tmp/index.html; httpd -f -h /tmp'` serves a page",
-    )
+    told = f"no answer from port 8080 of {node}"
+    hint = "The task is there and its port is published. Does the task serve anything on port 80?"
+    raise Miss(told, hint, "`docker service ps page`; `sh -c 'hostname > /tmp/index.html; httpd -f -h /tmp'` serves a page")
 
 
 PUBLISHED = exercise(

@@ -111,11 +111,9 @@ def has_network(seen: Evidence, name: str, driver: str = "bridge") -> None:
         hint = "Make it first: a network is there before its containers."
         raise Miss(f"no network {name} (your own: {others})", hint, f"{create}, with the options the exercise asks for")
     if network.driver != driver:
-        raise Miss(
-            f"{name} is a network of the driver {network.driver}",
-            f"A network keeps the driver it was made with: this one has to be {driver}.",
-            f"Remove its containers and `docker network rm {name}`, then {create} with the other options",
-        )
+        told = f"{name} is a network of the driver {network.driver}"
+        hint = f"A network keeps the driver it was made with: this one has to be {driver}."
+        raise Miss(told, hint, f"Remove its containers and `docker network rm {name}`, then {create} with the other options")
 
 
 @criterion("{name} running, in {wanted} and in no other network")

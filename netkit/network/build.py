@@ -6,6 +6,7 @@ engines 20.10 to 28 give them, hand-made ones where they say the same; the rules
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections import Counter, defaultdict
@@ -71,6 +72,7 @@ def calc_firewall(listings: Iterable[dict]) -> Firewall | None:
     )
 
 
+@functools.lru_cache(4096)  # most rules are the same at every look
 def parse_rule(line: str) -> Rule:
     """A line such as "4 filter -A FORWARD ! -i br0 -j DROP"; what is no option's value is left out."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from http.client import RemoteDisconnected
@@ -133,10 +134,16 @@ def read_engine(url: str) -> dict:
     import requests
 
     try:
-        # a client of its own: the node's is the learner's, and waits longer; one that is kept would meet a restarted engine's old socket
-        with contextlib.closing(docker.APIClient(base_url=url, version="auto", timeout=PATIENCE)) as client:
+        # clients of its own: the node's is the learner's, and waits longer; one that is kept would meet a restarted engine's old socket
+        connect = functools.partial(docker.APIClient, base_url=url, timeout=PATIENCE)
+        with contextlib.closing(connect(version=docker.constants.DEFAULT_DOCKER_API_VERSION)) as client:
+            # not version(): an engine starts runc and docker-init to tell of theirs
+            said = client.get(f"{client.base_url}/_ping", timeout=PATIENCE).headers
+        with contextlib.closing(connect(version=said["Api-Version"])) as client:
+            client.trust_env = False  # an engine is on this machine, and requests would look for a proxy before every question
             listed = client.containers(all=True)
-            found = {"state": "up", "version": client.version()["Version"], "networks": client.networks(), "containers": []}
+            version = said["Server"].removeprefix("Docker/").partition(" ")[0]  # of "Docker/28.5.2 (linux)"
+            found = {"state": "up", "version": version, "networks": client.networks(), "containers": []}
             for each in listed:
                 with contextlib.suppress(docker.errors.APIError):  # it has vanished since it was listed
                     found["containers"].append(client.inspect_container(each["Id"]))

@@ -180,29 +180,29 @@ class NodeDescriber:
 
     def container(self, container: Container) -> Line:
         """A container, with its namespace if it has one of its own."""
-        stack, lines = container.namespace, [*self.ports(container), *self.endpoints(container)]
-        where = "its own network namespace" if self.is_own(container) else f"in {plain(stack)}" if stack else ""
+        namespace, lines = container.namespace, [*self.ports(container), *self.endpoints(container)]
+        where = "its own network namespace" if self.is_own(container) else f"in {plain(namespace)}" if namespace else ""
         state = Clause(plain(container.state), "hidden" if container.state == "running" else "")
-        clauses = [state, *self.mode(container, stack), Clause(where, "hidden")]
+        clauses = [state, *self.mode(container, namespace), Clause(where, "hidden")]
         if self.is_own(container):
-            inside = self.inside(self.node.namespace(stack))
+            inside = self.inside(self.node.namespace(namespace))
             clauses += [*inside.way_out(), Clause("nothing but a loopback" if inside.is_lonely else "", "derived")]
-            clauses.append(Clause("" if inside.stack.kind == "container" else f"kind {plain(inside.stack.kind)}", "hidden"))
+            clauses.append(Clause("" if inside.namespace.kind == "container" else f"kind {plain(inside.namespace.kind)}", "hidden"))
             lines = inside.lines(lines)
         clauses.append(Clause(f"image {plain(container.image)}" if container.image else "", "options"))
         clauses += tell_rest(container, "name", "state", "mode", "image", "sandbox", "endpoints", "ports")
         return Line.of(f"container {plain(container.name)}", *clauses, inner=lines, about=f"{self.node.name}/container {container.name}")
 
-    def mode(self, container: Container, stack: str) -> Iterator[Clause]:
+    def mode(self, container: Container, namespace: str) -> Iterator[Clause]:
         """Whose namespace a container is in, and its networks, which its endpoints tell as well."""
-        held, mode, networks = self.node.namespace(stack), container.mode, [each.network for each in container.endpoints]
+        held, mode, networks = self.node.namespace(namespace), container.mode, [each.network for each in container.endpoints]
         if held and held.kind == "process":
             # named after whichever process is in it: its own container has begun anew, or ended
             yield Clause("in a network namespace that its container has left")
         elif mode == HOST:
             yield Clause("mode host, in the node's own network namespace")
-        elif mode.startswith("container:") or (stack and stack != f"container {container.name}"):
-            yield Clause(f"shares the network namespace of {plain(stack) if stack else f'container {plain(mode[10:])}'}")
+        elif mode.startswith("container:") or (namespace and namespace != f"container {container.name}"):
+            yield Clause(f"shares the network namespace of {plain(namespace) if namespace else f'container {plain(mode[10:])}'}")
         elif networks and mode != "none":
             yield Clause(("network " if len(networks) == 1 else "networks ") + join(map(plain, networks)), "derived")
         else:

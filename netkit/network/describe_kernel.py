@@ -52,17 +52,17 @@ class NamespaceDescriber:
 
     scene: Scene
     node: Node
-    stack: NetworkNamespace
+    namespace: NetworkNamespace
 
     @property
     def place(self) -> str:
         """What the namespace is, as a line's ``about`` has it."""
-        return f"{self.node.name}/{self.stack.name}"
+        return f"{self.node.name}/{self.namespace.name}"
 
     @property
     def is_lonely(self) -> bool:
         """Whether there is nothing but a loopback."""
-        return {each.kind for each in self.stack.interfaces} <= {"loopback"}
+        return {each.kind for each in self.namespace.interfaces} <= {"loopback"}
 
     def lines(self, more: Iterable[Line] = (), cable: Interface | None = None) -> list[Line]:
         """Everything in the namespace, and after the interfaces ``more``; the interface ``cable`` is told elsewhere."""
@@ -72,15 +72,15 @@ class NamespaceDescriber:
 
     def interfaces(self, cable: Interface | None) -> list[Line]:
         """Bridges with their ports, then the others; hidden ones are loopbacks, far ends of ports, and the cable to the LAN."""
-        bridges = sorted((each for each in self.stack.interfaces if each.kind == "bridge"), key=lambda each: order_of_bridge(each.name))
+        bridges = sorted((each for each in self.namespace.interfaces if each.kind == "bridge"), key=lambda each: order_of_bridge(each.name))
         names = {bridge.name for bridge in bridges}
-        others = [each for each in self.stack.interfaces if each.kind != "bridge" and each.master not in names]
+        others = [each for each in self.namespace.interfaces if each.kind != "bridge" and each.master not in names]
         return [*map(self.bridge, bridges), *(self.interface(each, cable) for each in others)]
 
     def bridge(self, each: Interface) -> Line:
         """A bridge, with its ports inside."""
-        ports = [port for port in self.stack.interfaces if port.master == each.name and port.kind != "bridge"]
-        networks = [network for network in self.node.networks if self.stack.kind == HOST and network.bridge == each.name]
+        ports = [port for port in self.namespace.interfaces if port.master == each.name and port.kind != "bridge"]
+        networks = [network for network in self.node.networks if self.namespace.kind == HOST and network.bridge == each.name]
         stp = each.bridge.stp if each.bridge else "off"
         told = ([f"{plain(name)}={plain(text)}" for name, text in network.options] for network in networks)
         options = [Line.of("options", *words, level="options derived") for words in told if words]
@@ -154,13 +154,13 @@ class NamespaceDescriber:
         """From where to where a VTEP sends."""
         if not each.vxlan:
             return []
-        targets = {row.destination for row in self.stack.forwarding if row.port == each.name} | {each.vxlan.group}
+        targets = {row.destination for row in self.namespace.forwarding if row.port == each.name} | {each.vxlan.group}
         others = join(sorted(targets - {None}, key=by_address))
         return [f"from {each.vxlan.local}" if each.vxlan.local else "", f"to {others}" if others else ""]
 
     def extras(self, each: Interface, end: End | None = None) -> list[Clause]:
         """What is told on request, of an interface that may be elsewhere: MAC address, link-local addresses, MTU."""
-        end = end or End(node=self.node.name, namespace=self.stack.name, interface=each.name)
+        end = end or End(node=self.node.name, namespace=self.namespace.name, interface=each.name)
         raw = self.scene.raw.get(end, each)
         told = join(filter(is_link_local, raw.addresses)), raw.mac and f"MAC {plain(raw.mac)}"
         return [*(Clause(words, "macs") for words in told), Clause(f"MTU {each.mtu}" if each.mtu else "", "options")]
@@ -169,13 +169,13 @@ class NamespaceDescriber:
 
     def way_out(self) -> list[Clause]:
         """Default gateways and the embedded DNS server."""
-        defaults = (each.gateway for each in self.stack.routes if each.destination.prefixlen == 0 and each.table == MAIN)
-        gateways, server = join(dict.fromkeys(each for each in defaults if each and not is_link_local(each))), self.stack.resolver
+        defaults = (each.gateway for each in self.namespace.routes if each.destination.prefixlen == 0 and each.table == MAIN)
+        gateways, server = join(dict.fromkeys(each for each in defaults if each and not is_link_local(each))), self.namespace.resolver
         return [Clause(f"default gateway {gateways}" if gateways else "", "derived"), Clause(f"DNS server {server}" if server else "")]
 
     def filters(self) -> Iterator[Line]:
         """What the packet filter does to the network, beside what the lines of bridges and containers say."""
-        place, firewall = self.place, self.stack.firewall or Firewall()
+        place, firewall = self.place, self.namespace.firewall or Firewall()
         for each in firewall.masquerades:
             by, when = each.leaving or each.not_leaving, "when" if each.leaving else "unless"
             way = f" {when} they leave by {plain(by)}" if by else ""
@@ -196,7 +196,7 @@ class NamespaceDescriber:
 
     def forwards(self, firewall: Firewall) -> Iterator[Line]:
         """Translated ports; those that a container publishes are told with it."""
-        containers = reversed(self.node.containers) if self.stack.kind == HOST else ()
+        containers = reversed(self.node.containers) if self.namespace.kind == HOST else ()
         asked = {f"port {port.port}/{port.protocol}": container.name for container in containers for port in container.ports}
         for each in firewall.forwards:
             port = f"port {each.port}/{each.protocol}"
@@ -211,15 +211,15 @@ class NamespaceDescriber:
 
     def tables(self) -> Iterator[Line]:
         """Routes, neighbours, forwarding tables and rules."""
-        yield from map(self.route, self.stack.routes)
-        if self.stack.forwards_packets:
+        yield from map(self.route, self.namespace.routes)
+        if self.namespace.forwards_packets:
             yield Line.of("forwards packets", about=f"{self.place}/forwarding", level="routes")
-        for each in self.stack.neighbours:
+        for each in self.namespace.neighbours:
             about, answer = f"{self.place}/neighbour {each.address} on {each.interface}", self.scene.mac(each.mac) or "nobody answered"
             yield Line.of(f"neighbour {each.address} on {plain(each.interface)}", answer, about=about, level="neighbours")
-        yield from map(self.entry, self.stack.forwarding)
-        if self.stack.firewall:
-            yield from self.rules(self.stack.firewall)
+        yield from map(self.entry, self.namespace.forwarding)
+        if self.namespace.firewall:
+            yield from self.rules(self.namespace.firewall)
 
     def route(self, each: Route) -> Line:
         """A route, much as ip-route(8) would say it; one that the kernel adds with an address (proto kernel) comes with its interface."""

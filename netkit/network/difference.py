@@ -10,7 +10,7 @@ from typing import Any
 
 from netkit.network.describe import describe
 from netkit.network.model import End, Node, Topology
-from netkit.network.words import WHOLE, Clause, Line, is_told, plain, tell_line, tell_stack
+from netkit.network.words import WHOLE, Clause, Line, is_told, plain, tell_line, tell_namespace
 from netkit.shown import Shown
 
 SIGNS = {"appeared": "+", "vanished": "-", "changed": "~", "moved": "~", "": " "}
@@ -140,11 +140,11 @@ class Comparison:
     """Two descriptions, line by line."""
 
     def __init__(self, old: Topology, new: Topology) -> None:
-        places = [{f"{node.name}/{each.name}" for node, each in side.stacks()} for side in (old, new)]
+        places = [{f"{node.name}/{each.name}" for node, each in side.namespaces()} for side in (old, new)]
         moves = {str(one): str(other) for one, other in _find_moves(old, new, places[0] & places[1])}
         self.old, self.new = _Side(describe(old, compared=True), moves), _Side(describe(new, compared=True), {})
         lonely = (self.old.get(key) or self.new[key] for key in self.old.keys() ^ self.new.keys())
-        self.stacks = tuple(f"{place}/" for place in places[0] ^ places[1])  # what is inside of namespaces that only one side has
+        self.shared = tuple(f"{place}/" for place in places[0] ^ places[1])  # what is inside of namespaces that only one side has
         self.came_or_went = {*(line.about for line, _ in lonely), *(places[0] ^ places[1])} - {""}
 
     def compare(self, key: tuple) -> Change | None:
@@ -161,7 +161,7 @@ class Comparison:
         if before and after:
             return _compare_both(before, after, inner, not inner and old != new and set(old) == set(new))
         line, kind = (after, "appeared") if after else (before, "vanished")
-        follows = line.level and (line.follows in self.came_or_went or line.about.startswith(self.stacks))
+        follows = line.level and (line.follows in self.came_or_went or line.about.startswith(self.shared))
         return Change(kind, line.about, line, told_with=FOLLOWS if follows else _calc_option(line.level), inner=inner)
 
 
@@ -171,8 +171,8 @@ def _compare_both(before: Line, after: Line, inner: tuple[Change, ...], is_reord
         gained = (*gained, Clause("in another order"))
     is_moved = before.about != after.about
     if is_moved and before.about.rpartition("/")[0] != after.about.rpartition("/")[0]:
-        node, stack, _ = before.about.split("/", 2)
-        gained = (Clause(f"moved from {tell_stack(stack, node)}"), *gained)
+        node, namespace, _ = before.about.split("/", 2)
+        gained = (Clause(f"moved from {tell_namespace(namespace, node)}"), *gained)
     if before.head != after.head:
         lost = (Clause(before.head), *lost)
     kind = "moved" if is_moved else "changed" if gained or lost else ""
@@ -237,16 +237,16 @@ def _flatten(changes: Iterable[Change], kind: str = "") -> Iterator[Change]:
 # -- what has moved, and whose a rule is --
 
 
-def _find_moves(before: Topology, after: Topology, stacks: Collection[str]) -> Iterator[tuple[End, End]]:
+def _find_moves(before: Topology, after: Topology, shared: Collection[str]) -> Iterator[tuple[End, End]]:
     """Where each interface was and is that is no longer where it was, known by its MAC address.
 
-    One of its two namespaces has to be among ``stacks``, the places of those that both sides have. What an engine counts
+    One of its two namespaces has to be among ``shared``, the places of those that both sides have. What an engine counts
     as an endpoint on both sides has not moved: engines give a MAC address again with its address.
     """
     gone, come = _find_strays(before, after), _find_strays(after, before)
     for key in gone.keys() & come.keys():
         (old, *others), (new, *more) = gone[key], come[key]
-        is_known = any(f"{end.node}/{end.namespace}" in stacks for end in (old, new))
+        is_known = any(f"{end.node}/{end.namespace}" in shared for end in (old, new))
         if is_known and not others and not more and not (_has_endpoint(before, old) and _has_endpoint(after, new)):
             yield old, new
 

@@ -77,7 +77,7 @@ def find_captured(topology: Topology) -> dict[End, Interface]:
 
 
 def _calc_all_names(topology: Topology) -> dict[tuple[str, str], dict[str, str]]:
-    return {(node.name, namespace.name): _calc_words(node, namespace) for node, namespace in topology.stacks()}
+    return {(node.name, namespace.name): _calc_words(node, namespace) for node, namespace in topology.namespaces()}
 
 
 def _calc_words(node: Node, namespace: NetworkNamespace) -> dict[str, str]:
@@ -194,13 +194,13 @@ class Topology(Value):
         namespace = node and node.namespace(end.namespace)
         return namespace.interface(end.interface) if namespace else None
 
-    def stacks(self) -> Iterator[tuple[Node, NetworkNamespace]]:
+    def namespaces(self) -> Iterator[tuple[Node, NetworkNamespace]]:
         """Every network namespace with its node, in order."""
         return ((node, namespace) for node in self.nodes for namespace in node.namespaces)
 
     def ends(self) -> Iterator[tuple[End, Interface]]:
         """Every interface with its place, in order."""
-        for node, namespace in self.stacks():
+        for node, namespace in self.namespaces():
             for interface in namespace.interfaces:
                 yield End(node=node.name, namespace=namespace.name, interface=interface.name), interface
 

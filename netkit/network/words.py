@@ -46,7 +46,7 @@ def tell_state(interface: Interface) -> str:
     return CONDITIONS.get(interface.state, plain(interface.state)) if interface.up else "down"
 
 
-def tell_stack(name: str, node: str) -> str:
+def tell_namespace(name: str, node: str) -> str:
     """A namespace by its name: a node's own goes by the name of the node."""
     return plain(node if name == HOST else name)
 
@@ -54,7 +54,7 @@ def tell_stack(name: str, node: str) -> str:
 def tell_end(end: End, node: str = "") -> str:
     """ "eth0 of container web", and "on node2" unless that is ``node``."""
     where = "" if end.namespace == HOST or end.node == node else f" on {plain(end.node)}"
-    return f"{plain(end.interface)} of {tell_stack(end.namespace, end.node)}{where}"
+    return f"{plain(end.interface)} of {tell_namespace(end.namespace, end.node)}{where}"
 
 
 def tell_nature(interface: Interface, node: str) -> str:

@@ -41,7 +41,7 @@ def build_trace(
     says, by host, why what that one saw is not known.
     """
     missing = missing or {}
-    names = {(node.name, each.inode): each.name for node, each in topology.stacks()}
+    names = {(node.name, each.inode): each.name for node, each in topology.namespaces()}
     found = ((host, number, place) for host, answer in answers.items() for number, place in enumerate(answer["places"]))
     places = [(host, names.get((host, place["inode"]), GONE if number else HOST), place) for host, number, place in found]
     seen = _read(places, {})

@@ -174,7 +174,7 @@ def trace(
     pairs = zip(before.nodes, after.nodes, strict=True)
     unseen = [new for old, new in pairs if new.name not in answers and "up" in (old.state, new.state)]
     missing = {node.name: _tell_missing(node, recording.missing) for node in unseen}
-    rows = ((node.name, each.name, row) for node, each in before.stacks() for row in each.neighbours)
+    rows = ((node.name, each.name, row) for node, each in before.namespaces() for row in each.neighbours)
     waiting = {(name, namespace, row.address) for name, namespace, row in rows if row.state == "incomplete"}
     output = remote.Result(host.name, remote.to_text(command), status, *said)
     return build_trace(output, answers, _join(before, after), begin, end, waiting, missing)
@@ -210,7 +210,7 @@ def _join(before: Topology, after: Topology) -> Topology:
     """The network as it was at the end; where the command removed something, or a host went away, as it was at the beginning."""
     nodes = (new if new.state == "up" else old for old, new in zip(before.nodes, after.nodes, strict=True))
     after = replace(after, nodes=tuple(nodes))
-    gone = {(node.name, each.inode) for node, each in before.stacks()} - {(node.name, each.inode) for node, each in after.stacks()}
+    gone = {(node.name, each.inode) for node, each in before.namespaces()} - {(node.name, each.inode) for node, each in after.namespaces()}
     return before if gone else after
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from netkit.network.model import DRAWN_BRIDGE, DRAWN_VETH, HOST, Ip, NetworkNamespace, calc_container_names, calc_names
-from netkit.network.words import join, plain, tell_stack
+from netkit.network.words import join, plain, tell_namespace
 from netkit.tracing.values import Addresses, Flow, Hop, Packet, Question, Rule, TraceData
 
 EPHEMERAL = 32768  # net.ipv4.ip_local_port_range begins here
@@ -30,15 +30,15 @@ class Names:
     def __init__(self, trace: TraceData) -> None:
         self.trace, self.topology = trace, trace.topology
         self._several = len({hop.node for packet in trace.told_packets for hop in packet.hops if hop.namespace != HOST}) > 1
-        self._namespaces = {(node.name, each.name): each for node, each in self.topology.stacks()}
-        self._interfaces = {(node.name, each.name): calc_names(node, each) for node, each in self.topology.stacks()}
+        self._namespaces = {(node.name, each.name): each for node, each in self.topology.namespaces()}
+        self._interfaces = {(node.name, each.name): calc_names(node, each) for node, each in self.topology.namespaces()}
         self._containers = {node.name: calc_container_names(node) for node in self.topology.nodes}
 
     def namespace(self, at: Hop | Rule | Question) -> str:
         """ "node1", "container web", or "container c2 on node2" where several nodes are told of."""
         kind, _, title = at.namespace.partition(" ")
         name = f"container {self._containers.get(at.node, {}).get(title, title)}" if kind == "container" else at.namespace
-        return tell_stack(name, at.node) + (f" on {plain(at.node)}" if self._several and name != HOST else "")
+        return tell_namespace(name, at.node) + (f" on {plain(at.node)}" if self._several and name != HOST else "")
 
     def interface(self, at: Hop | Rule | Question, name: str) -> str:
         """An interface there, by what it is if its name is random."""
