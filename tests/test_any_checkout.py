@@ -69,6 +69,7 @@ def plant(request):
         shutil.rmtree(directory)
 
 
+@pytest.mark.once
 def test_a_checkout_below_tmp_with_blanks_and_chinese_characters(machine, plant):
     """And a umask that lets nobody else read what is made, in the C locale."""
     _run(plant("/tmp", "docker 网络 course"), RESTART, EMPTY, ELSEWHERE, umask=0o077, LANG="C", LC_ALL="C")
@@ -81,6 +82,7 @@ def test_a_checkout_below_var_lib_behind_a_proxy(machine, plant):
     _run(plant("/var/lib", "netkit"), SERVER, SDK, CLOSING, **dict.fromkeys((*names, *(name.upper() for name in names)), PROXY))
 
 
+@pytest.mark.once
 def test_a_checkout_behind_a_symbolic_link(machine, plant, tmp_path):
     """And a locale that this machine need not have."""
     link = tmp_path / "workshop"

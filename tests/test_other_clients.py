@@ -19,6 +19,8 @@ from tests.machine import is_alive
 from tests.patience import patiently
 from tests.ports import find_ports
 
+pytestmark = pytest.mark.once
+
 SPEC = Path(sys.prefix) / "share/jupyter/kernels/netkit/kernel.json"
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 

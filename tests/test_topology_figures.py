@@ -22,9 +22,8 @@ from netkit.network.model import HOST, Node, Topology
 from netkit.network.select import SHOW as TOLD
 from tests import topologies
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:this figure has")]
 
-pytestmark = pytest.mark.filterwarnings("ignore:this figure has")
 SHOWN = [(), ("addresses",), ("addresses", "macs"), ("addresses", "routes"), ("rules",), ("addresses", "macs", "routes", "rules", "terms")]
 
 
