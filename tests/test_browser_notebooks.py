@@ -25,7 +25,8 @@ def _tell(outputs: Iterable[dict]) -> dict[str, str]:
     """What nbval compares of a cell's outputs: the text of each stream, of values and of errors, after the substitutions."""
     told: dict[str, str] = defaultdict(str)
     for output in outputs:
-        told[output.get("name", output["output_type"])] += read_text(output)
+        # JupyterLab keeps line feeds alone
+        told[output.get("name", output["output_type"])] += read_text(output).replace("\r\n", "\n")
     for pattern, instead in SUBSTITUTIONS:
         told = {kind: re.sub(pattern, instead, text) for kind, text in told.items()}
     return told

@@ -67,7 +67,7 @@ def test_json_keeps_everything(seeded):
         assert _tell_apart(again) == _tell_apart(topology)
 
 
-def _edit(document: Any, rng: random.Random) -> Any:
+def edit(document: Any, rng: random.Random) -> Any:
     """The document with one thing in it missing, renamed, or something else."""
     places: list[tuple] = []
     waiting: list[tuple[Any, tuple]] = [(document, ())]
@@ -94,7 +94,7 @@ def test_json_with_anything_wrong_is_refused_by_name(seeded):
     """JSON that was tampered with gives a topology or a ValueError that names the place, and no other error."""
     text = random_topology(seeded).to_json()
     for _ in range(ROUNDS * 5):
-        broken = json.dumps(_edit(json.loads(text), seeded))
+        broken = json.dumps(edit(json.loads(text), seeded))
         try:
             topology = Topology.from_json(broken)
         except ValueError as error:

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from netkit.network import model
-from netkit.network.build_engine import ContainerBuilder, build_network
+from netkit.network.build_engine import ContainerBuilder, build_each, build_network, dig, list_bodies
 from netkit.network.kernel_model import HOST, read_address, read_interface, read_ip, read_subnet
 from netkit.network.model import Firewall, Masquerade, Policy, PortForward
 
@@ -143,19 +143,19 @@ def build_node(name: str, facts: dict, address: model.Ip | None = None) -> model
         address=address,
         engine=model.Engine(**{key: engine[key] for key in ("state", "version", "trouble") if key in engine}) if engine else None,
         namespaces=namespaces,
-        networks=tuple(map(build_network, engine.get("networks", ()))),
-        containers=tuple(map(ContainerBuilder(engine, name, namespaces).build, engine.get("containers", ()))),
+        networks=tuple(build_each(build_network, model.Network, list_bodies(engine, "networks"))),
+        containers=tuple(build_each(ContainerBuilder(engine, name, namespaces).build, model.Container, list_bodies(engine, "containers"))),
     )
 
 
 def _name_namespaces(facts: dict) -> dict[int, str]:
     """The name of each namespace, by inode: unique on the node."""
     engine = facts["engine"] or {}
-    networks = {network["Id"]: network["Name"] for network in engine.get("networks", ())}
+    networks = {dig(network, "Id"): dig(network, "Name") for network in list_bodies(engine, "networks")}
     names = {facts["namespaces"][0]["inode"]: HOST}
-    for container in engine.get("containers", ()):
-        if container["inode"] and not (container["HostConfig"].get("NetworkMode") or "").startswith("container:"):
-            names.setdefault(container["inode"], f"container {container['Name'].lstrip('/')}")
+    for container in list_bodies(engine, "containers"):
+        if container["inode"] and not dig(container, "HostConfig", "NetworkMode").startswith("container:"):
+            names.setdefault(container["inode"], f"container {dig(container, 'Name').lstrip('/')}")
     seen: Counter[str] = Counter()
     for each in facts["namespaces"]:
         names.setdefault(each["inode"], _name_other(each, networks))

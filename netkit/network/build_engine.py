@@ -1,9 +1,14 @@
-"""From an engine's answers to networks, containers, services: pure."""
+"""From an engine's answers to networks, containers, services: pure.
+
+What an engine says is data: keys may be missing, null or of another type, texts be empty or no addresses. What is left out is
+read as empty; an object that makes no sense is kept by its name, and says why.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
 
 from netkit.network import model
 from netkit.network.kernel_model import HOST, read_interface, read_ip, read_subnet
@@ -11,32 +16,52 @@ from netkit.network.kernel_model import HOST, read_interface, read_ip, read_subn
 BRIDGE_NAME = "com.docker.network.bridge.name"
 VXLAN_IDS = "com.docker.network.driver.overlay.vxlanid_list"
 GATEWAY_BRIDGE = "docker_gwbridge"  # leads out of overlays; its endpoints are in no container's list
-WITHOUT_ENDPOINT = ("host", "none")
-RUNNING = ("running", "paused")
+RUNNING, WITHOUT_ENDPOINT = ("running", "paused"), ("host", "none")
 SERVICE_LABEL, TASK_LABEL = "com.docker.swarm.service.name", "com.docker.swarm.task.name"
-WANTED = ("running", "ready")  # the desired states of tasks that are not history
+WANTED = ("running", "ready")  # the desired states of tasks that are not history; those of jobs are to be complete
+
+
+def dig(body: Any, *keys: str, of: type = str) -> Any:
+    """What stands at the end of a path of keys, if it is of that type; else an empty value of it."""
+    for key in keys:
+        body = body.get(key) if isinstance(body, dict) else None
+    return body if isinstance(body, of) else of()
+
+
+def list_bodies(engine: dict, name: str) -> list[dict]:
+    """What an engine has listed under this name."""
+    return [each for each in dig(engine, name, of=list) if isinstance(each, dict)]
+
+
+def build_each(build: Callable[[dict], Any], kind: type, bodies: Iterable[dict]) -> Iterator[Any]:
+    """A value for each body; what cannot be read is there by its name, with the reason."""
+    for body in bodies:
+        try:
+            yield build(body)
+        except (ValueError, TypeError) as error:
+            name = (dig(body, "Name") or dig(body, "Spec", "Name")).lstrip("/")
+            yield kind(name=name, trouble=f"the engine's answer makes no sense: {error}", id=dig(body, "Id") or dig(body, "ID"))
 
 
 def build_network(body: dict) -> model.Network:
     """A network that an engine lists."""
-    options = body.get("Options") or {}
-    config = (body.get("IPAM") or {}).get("Config") or []
-    ids = options.get(VXLAN_IDS, "").split(",")[0]
+    options, config = dig(body, "Options", of=dict), dig(body, "IPAM", "Config", of=list)
+    driver, ids = dig(body, "Driver"), dig(options, VXLAN_IDS).split(",")[0]
     return model.Network(
-        name=body["Name"],
-        driver=body["Driver"],
-        scope=body["Scope"],
-        subnets=tuple(read_subnet(each["Subnet"]) for each in config if each.get("Subnet")),
-        gateways=tuple(read_interface(each["Gateway"]).ip for each in config if each.get("Gateway")),
-        internal=body.get("Internal", False),
-        attachable=body.get("Attachable", False),
-        ingress=body.get("Ingress", False),
-        ipv6=body.get("EnableIPv6", False),
-        bridge=options.get(BRIDGE_NAME, f"br-{body['Id'][:12]}") if body["Driver"] == "bridge" else None,
-        parent=options.get("parent"),
+        name=dig(body, "Name"),
+        driver=driver,
+        scope=dig(body, "Scope"),
+        subnets=tuple(read_subnet(text) for each in config if (text := dig(each, "Subnet"))),
+        gateways=tuple(read_interface(text).ip for each in config if (text := dig(each, "Gateway"))),
+        internal=dig(body, "Internal", of=bool),
+        attachable=dig(body, "Attachable", of=bool),
+        ingress=dig(body, "Ingress", of=bool),
+        ipv6=dig(body, "EnableIPv6", of=bool),
+        bridge=(dig(options, BRIDGE_NAME) or f"br-{dig(body, 'Id')[:12]}") if driver == "bridge" else None,
+        parent=dig(options, "parent") or None,
         vni=int(ids) if ids.isdecimal() else None,
-        options=tuple(options.items()),
-        id=body["Id"],
+        options=tuple((key, str(value)) for key, value in options.items()),
+        id=dig(body, "Id"),
     )
 
 
@@ -46,33 +71,37 @@ class ContainerBuilder:
     def __init__(self, engine: dict, node: str, namespaces: Iterable[model.NetworkNamespace]) -> None:
         self._node = node
         self._namespaces = {each.inode: each for each in namespaces}
-        self._names = {each["Id"]: each["Name"].lstrip("/") for each in engine.get("containers", ())}
-        self._drivers = {each["Id"]: each["Driver"] for each in engine.get("networks", ())}
+        self._names = {dig(each, "Id"): dig(each, "Name").lstrip("/") for each in list_bodies(engine, "containers")}
+        self._drivers = {dig(each, "Id"): dig(each, "Driver") for each in list_bodies(engine, "networks")}
         on_host = (each for namespace in namespaces if namespace.name == HOST for each in namespace.interfaces)
         self._gateway_ports = {each.name for each in on_host if each.master == GATEWAY_BRIDGE}
 
     def build(self, body: dict) -> model.Container:
         """One of them, as it was inspected."""
-        settings, labels, state = body["NetworkSettings"], body["Config"].get("Labels") or {}, body["State"]["Status"]
-        mode = body["HostConfig"].get("NetworkMode") or "default"
+        settings, labels, state = (
+            dig(body, "NetworkSettings", of=dict),
+            dig(body, "Config", "Labels", of=dict),
+            dig(body, "State", "Status"),
+        )
+        mode = dig(body, "HostConfig", "NetworkMode") or "default"
         namespace = self._namespaces.get(body["inode"]) if state in RUNNING else None
-        joined = {network: each for network, each in (settings.get("Networks") or {}).items() if network not in WITHOUT_ENDPOINT}
-        endpoints = [self._build_endpoint(network, each, body["Id"], namespace) for network, each in joined.items()]
-        key, id = settings.get("SandboxKey") or "", settings.get("SandboxID") or ""
+        joined = {network: each for network, each in dig(settings, "Networks", of=dict).items() if network not in WITHOUT_ENDPOINT}
+        endpoints = [self._build_endpoint(network, each, dig(body, "Id"), namespace) for network, each in joined.items()]
         if namespace and GATEWAY_BRIDGE not in joined and not mode.startswith(("container:", HOST)):
             endpoints += self._find_gateway_endpoints(namespace)
+        key, id, pid = dig(settings, "SandboxKey"), dig(settings, "SandboxID"), dig(body, "State", "Pid", of=int)
         return model.Container(
-            name=self._names[body["Id"]],
+            name=dig(body, "Name").lstrip("/"),
             state=state,
             mode=self._calc_mode(mode, joined),
-            image=body["Config"].get("Image") or "",
+            image=dig(body, "Config", "Image"),
             sandbox=model.Sandbox(namespace=namespace.name, key=key, id=id) if namespace else None,
             endpoints=tuple(endpoints),
-            ports=tuple(_build_ports(settings.get("Ports") or {})),
-            service=labels.get(SERVICE_LABEL),
-            task=self._calc_task_name(labels.get(TASK_LABEL)),
-            pid=body["State"].get("Pid") or 0,
-            id=body["Id"],
+            ports=tuple(_build_ports(dig(settings, "Ports", of=dict))),
+            service=dig(labels, SERVICE_LABEL) or None,
+            task=self._calc_task_name(dig(labels, TASK_LABEL)),
+            pid=pid,
+            id=dig(body, "Id"),
         )
 
     def _calc_mode(self, mode: str, joined: dict) -> str:
@@ -81,30 +110,27 @@ class ContainerBuilder:
             return f"container:{self._names.get(other, other)}"
         if mode == HOST:
             return HOST
-        drivers = [self._drivers.get(each.get("NetworkID"), "bridge") for each in joined.values()]
+        drivers = [self._drivers.get(dig(each, "NetworkID"), "bridge") for each in joined.values()]
         return "several" if len(drivers) > 1 else drivers[0] if drivers else "none"
 
-    def _calc_task_name(self, label: str | None) -> str | None:
+    def _calc_task_name(self, label: str) -> str | None:
         """ "hello.1" of "hello.1.p4e7…"; a global service's "hello.NODEID.p4e7…" is "hello.node1"."""
-        if not label:
-            return None
-        service, slot, _ = label.rsplit(".", 2)
-        return f"{service}.{slot if slot.isdecimal() else self._node}"
+        service, _, slot = label.rpartition(".")[0].rpartition(".")
+        return f"{service}.{slot if slot.isdecimal() else self._node}" if service else label or None
 
     def _build_endpoint(self, network: str, body: dict, id: str, namespace: model.NetworkNamespace | None) -> model.Endpoint:
         kinds = (("IPAddress", "IPPrefixLen"), ("GlobalIPv6Address", "GlobalIPv6PrefixLen"))
-        addresses = tuple(read_interface(f"{body[address]}/{body[length]}") for address, length in kinds if body.get(address))
-        mac = body.get("MacAddress", "")
-        known = {*(body.get("Aliases") or ()), *(body.get("DNSNames") or ())}
+        addresses = tuple(read_interface(f"{text}/{dig(body, length, of=int)}") for key, length in kinds if (text := dig(body, key)))
+        mac, known = dig(body, "MacAddress"), {*dig(body, "Aliases", of=list), *dig(body, "DNSNames", of=list)}
         return model.Endpoint(
             network=network,
             interface=self._find_end(namespace, addresses, mac) if namespace else None,
             addresses=addresses,
-            gateway=read_ip(body.get("Gateway")),
+            gateway=read_ip(dig(body, "Gateway")),
             mac=mac,
             # its own name and short id are no further names of it
-            names=tuple(each for each in known if each != self._names[id] and not id.startswith(each)),
-            id=body.get("EndpointID", ""),
+            names=tuple(each for each in map(str, known) if each != self._names.get(id) and not id.startswith(each)),
+            id=dig(body, "EndpointID"),
         )
 
     def _find_end(self, namespace: model.NetworkNamespace, addresses: tuple[model.Address, ...], mac: str) -> model.End | None:
@@ -132,64 +158,68 @@ def _build_ports(ports: dict) -> Iterator[model.PublishedPort]:
     for key, bindings in ports.items():
         target, _, protocol = key.partition("/")
         for each in bindings or ():
-            address, port = read_ip(each.get("HostIp")), int(each.get("HostPort") or 0)
+            address, port = read_ip(dig(each, "HostIp")), int(dig(each, "HostPort") or 0)
             yield model.PublishedPort(protocol=protocol, address=address, port=port, target=int(target))
 
 
-def build_members(engine: dict) -> dict[str, model.SwarmMember]:
-    """A swarm's members as its manager lists them, by host name."""
+def build_members(managers: Iterable[dict]) -> dict[str, model.SwarmMember]:
+    """The members of their swarms as managers list them, by host name: who has left and joined again is listed as down, too."""
+    rows = [each for engine in managers for each in list_bodies(engine, "members")]
     return {
-        each["Description"]["Hostname"]: model.SwarmMember(
-            role=each["Spec"]["Role"],
-            leader=bool((each.get("ManagerStatus") or {}).get("Leader")),
-            state=each["Status"]["State"],
-            availability=each["Spec"]["Availability"],
-            id=each["ID"],
+        dig(each, "Description", "Hostname"): model.SwarmMember(
+            role=dig(each, "Spec", "Role"),
+            leader=dig(each, "ManagerStatus", "Leader", of=bool),
+            state=dig(each, "Status", "State"),
+            availability=dig(each, "Spec", "Availability"),
+            id=dig(each, "ID"),
         )
-        for each in engine.get("members", ())
+        for each in sorted(rows, key=lambda each: (dig(each, "Status", "State") == "ready", dig(each, "CreatedAt")))
     }
 
 
-def build_services(engine: dict) -> tuple[model.Service, ...]:
-    """A swarm's services with their tasks, as a manager lists them."""
-    networks = {each["Id"]: each["Name"] for each in engine.get("networks", ())}
-    hosts = {each["ID"]: each["Description"]["Hostname"] for each in engine.get("members", ())}
-    tasks = defaultdict(list)
-    for each in engine.get("tasks", ()):
-        if each["DesiredState"] in WANTED:
-            tasks[each.get("ServiceID")].append(each)
-    return tuple(_build_service(each, tasks[each["ID"]], networks, hosts) for each in engine.get("services", ()))
+def build_services(managers: Iterable[dict]) -> tuple[model.Service, ...]:
+    """The services of their swarms with their tasks, as managers list them."""
+    found: dict[str, model.Service] = {}
+    for engine in managers:
+        networks = {dig(each, "Id"): dig(each, "Name") for each in list_bodies(engine, "networks")}
+        hosts = {dig(each, "ID"): dig(each, "Description", "Hostname") for each in list_bodies(engine, "members")}
+        build = partial(_build_service, tasks=list_bodies(engine, "tasks"), networks=networks, hosts=hosts)
+        found |= {each.id: each for each in build_each(build, model.Service, list_bodies(engine, "services"))}
+    return tuple(found.values())
 
 
 def _build_service(body: dict, tasks: list[dict], networks: dict[str, str], hosts: dict[str, str]) -> model.Service:
-    spec, endpoint = body["Spec"], body.get("Endpoint") or {}
-    wanted = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or ()
-    vips = [(each["NetworkID"], each["Addr"]) for each in endpoint.get("VirtualIPs") or () if each.get("Addr")]
+    spec, endpoint = dig(body, "Spec", of=dict), dig(body, "Endpoint", of=dict)
+    mode, own = next(iter(dig(spec, "Mode", of=dict).items()), ("", {}))
+    wanted = ("complete",) if mode.endswith("Job") else WANTED
+    joined = [dig(each, "Target") for each in dig(spec, "TaskTemplate", "Networks", of=list) or dig(spec, "Networks", of=list)]
+    vips = [(dig(each, "NetworkID"), text) for each in dig(endpoint, "VirtualIPs", of=list) if (text := dig(each, "Addr"))]
+    here = [each for each in tasks if dig(each, "ServiceID") == dig(body, "ID") and dig(each, "DesiredState") in wanted]
     return model.Service(
-        name=spec["Name"],
-        mode=next(iter(spec["Mode"])).lower(),
-        replicas=(spec["Mode"].get("Replicated") or {}).get("Replicas"),
-        resolution=(spec.get("EndpointSpec") or {}).get("Mode", "vip"),
-        networks=tuple(networks.get(each["Target"], each["Target"]) for each in wanted),
+        name=dig(spec, "Name"),
+        mode=mode.replace("Job", " job").lower(),
+        replicas=dig(own, "Replicas", of=int) if mode == "Replicated" else None,
+        resolution=dig(spec, "EndpointSpec", "Mode") or "vip",
+        networks=tuple(networks.get(id, id) for id in joined),
         vips=tuple((networks.get(id, id), read_interface(address)) for id, address in vips),
-        ports=tuple(map(_build_service_port, endpoint.get("Ports") or ())),
-        tasks=tuple(_build_task(each, spec["Name"], hosts.get(each.get("NodeID", ""), "")) for each in tasks),
-        id=body["ID"],
+        ports=tuple(map(_build_service_port, dig(endpoint, "Ports", of=list))),
+        tasks=tuple(_build_task(each, dig(spec, "Name"), hosts.get(dig(each, "NodeID"), "")) for each in here),
+        id=dig(body, "ID"),
     )
 
 
 def _build_service_port(body: dict) -> model.ServicePort:
-    port, mode = body.get("PublishedPort", 0), body.get("PublishMode", "ingress")
-    return model.ServicePort(protocol=body["Protocol"], port=port, target=body["TargetPort"], mode=mode)
+    port, target = dig(body, "PublishedPort", of=int), dig(body, "TargetPort", of=int)
+    return model.ServicePort(protocol=dig(body, "Protocol"), port=port, target=target, mode=dig(body, "PublishMode") or "ingress")
 
 
 def _build_task(body: dict, service: str, node: str) -> model.Task:
-    status = body.get("Status") or {}
+    attached = [text for each in dig(body, "NetworksAttachments", of=list) for text in dig(each, "Addresses", of=list)]
     return model.Task(
-        name=f"{service}.{body.get('Slot') or node}",
+        name=f"{service}.{dig(body, 'Slot', of=int) or node}",
         node=node,
-        state=status.get("State", "new"),
-        addresses=tuple(read_interface(text) for each in body.get("NetworksAttachments") or () for text in each.get("Addresses") or ()),
-        container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
-        id=body["ID"],
+        state=dig(body, "Status", "State") or "new",
+        addresses=tuple(map(read_interface, attached)),
+        container=dig(body, "Status", "ContainerStatus", "ContainerID"),
+        id=dig(body, "ID"),
     )

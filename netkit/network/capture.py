@@ -16,7 +16,7 @@ from netkit.laboratory.lab import Node as Host
 from netkit.labs import current_lab
 from netkit.network import model
 from netkit.network.build import build_node
-from netkit.network.build_engine import build_members, build_services
+from netkit.network.build_engine import build_members, build_services, dig, list_bodies
 from netkit.network.describe import to_text
 from netkit.network.difference import calc_diff
 from netkit.network.model import Lan, Node, SwarmMember
@@ -76,11 +76,13 @@ def _look(lab: Lab, hosts: list[Host], silent: dict[str, str]) -> Topology:
     states = lab.states()
     with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
         answers = list(pool.map(lambda host: _read_host(host, states[host.name], silent.get(host.name)), hosts))
-    # what a manager knows of all: each node's part in the swarm, and the services
-    manager = next((engine for _, engine in answers if engine.get("role") == "manager"), {})
-    members = {node.name: SwarmMember(role="worker") for node, engine in answers if engine.get("role") == "worker"} | build_members(manager)
+    # what managers know of all: each node's part in its swarm, and the services
+    managers = [engine for _, engine in answers if engine.get("role") == "manager"]
+    members = {node.name: SwarmMember(role="worker") for node, engine in answers if engine.get("role") == "worker"} | build_members(
+        managers
+    )
     nodes = tuple(replace(node, swarm=members.get(node.name)) for node, _ in answers)
-    return Topology(nodes=nodes, services=build_services(manager), lan=Lan(subnet=ip_network(lab.facts["lan"])))
+    return Topology(nodes=nodes, services=build_services(managers), lan=Lan(subnet=ip_network(lab.facts["lan"])))
 
 
 def _read_host(host: Host, state: str, silent: str | None) -> tuple[Node, dict]:
@@ -107,16 +109,16 @@ def _read_facts(host: Host, silent: str | None) -> dict:
         asked = None if silent else pool.submit(read_engine, host.docker_host)
         namespaces = ask_collector(host)
         engine = asked.result() if asked else {"state": "down", "trouble": silent}
-    containers = engine.get("containers", ())
+    containers = list_bodies(engine, "containers")
     inodes = _find_inodes(namespaces)
-    if {each["State"].get("Pid") or None for each in containers} - inodes.keys() - {None}:
+    if {dig(each, "State", "Pid", of=int) for each in containers} - inodes.keys() - {0}:
         namespaces = ask_collector(host)
         inodes = _find_inodes(namespaces)
     for each in containers:
-        each["inode"] = inodes.get(each["State"].get("Pid"), 0)
-    for member in engine.get("members", ()):  # under the lab's names: a real machine has its own
-        hostname = member["Description"]["Hostname"]
-        member["Description"]["Hostname"] = host.lab.facts.get("hostnames", {}).get(hostname, hostname)
+        each["inode"] = inodes.get(dig(each, "State", "Pid", of=int), 0)
+    for member in list_bodies(engine, "members"):  # under the lab's names: a real machine has its own
+        hostname = dig(member, "Description", "Hostname")
+        member["Description"] = {"Hostname": host.lab.facts.get("hostnames", {}).get(hostname, hostname)}
     return {"engine": engine, "namespaces": namespaces}
 
 

@@ -203,6 +203,8 @@ class NodeDescriber:
             yield Clause("mode host, in the node's own network namespace")
         elif mode.startswith("container:") or (namespace and namespace != f"container {container.name}"):
             yield Clause(f"shares the network namespace of {plain(namespace) if namespace else f'container {plain(mode[10:])}'}")
+        elif not mode:  # it could not be read
+            return
         elif networks and mode != "none":
             yield Clause(("network " if len(networks) == 1 else "networks ") + join(map(plain, networks)), "derived")
         else:
@@ -262,6 +264,7 @@ def _describe_service(service: Service) -> Line:
         "" if count is None else f"{count} replica{'' if count == 1 else 's'}",
         f"network{'' if len(service.networks) == 1 else 's'} {networks}" if networks else "",
         "" if service.resolution == "vip" else f"found by {plain(service.resolution)}",
+        service.trouble,
         inner=inner,
         about=place,
     )

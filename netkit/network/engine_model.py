@@ -12,11 +12,12 @@ from netkit.network.kernel_model import HOST, Address, End, Ip, NetworkNamespace
 class Network(Value):
     """A network as its engine has it; ``bridge`` is the bridge's interface name on the node, if it has one.
 
-    ``vni`` is an overlay's VXLAN network identifier, ``parent`` a macvlan's or ipvlan's interface.
+    ``vni`` is an overlay's VXLAN network identifier, ``parent`` a macvlan's or ipvlan's interface. ``trouble`` is why nothing
+    more could be read of it, as in containers and services.
     """
 
     name: str
-    driver: str
+    driver: str = ""
     scope: str = "local"
     subnets: tuple[Subnet, ...] = in_order(by_address)
     gateways: tuple[Ip, ...] = in_order(by_address)
@@ -28,6 +29,7 @@ class Network(Value):
     parent: str | None = None
     vni: int | None = None
     options: tuple[tuple[str, str], ...] = in_order(tuple)
+    trouble: str = ""
     id: str = field(default="", compare=False)
 
 
@@ -74,14 +76,15 @@ class Container(Value):
     """
 
     name: str
-    state: str
-    mode: str
+    state: str = ""
+    mode: str = ""
     image: str = ""
     sandbox: Sandbox | None = None
     endpoints: tuple[Endpoint, ...] = in_order(attrgetter("network"))
     ports: tuple[PublishedPort, ...] = in_order(lambda p: (p.protocol, p.port, p.target, str(p.address)))
     service: str | None = None
     task: str | None = None
+    trouble: str = ""
     pid: int = field(default=0, compare=False)
     id: str = field(default="", compare=False)
 
@@ -138,13 +141,14 @@ class Service(Value):
     """A swarm's service; ``resolution`` is vip or dnsrr, ``vips`` pairs of network and address."""
 
     name: str
-    mode: str
+    mode: str = ""
     replicas: int | None = None
     resolution: str = "vip"
     networks: tuple[str, ...] = in_order(str)
     vips: tuple[tuple[str, Address], ...] = in_order(lambda v: (v[0], by_address(v[1])))
     ports: tuple[ServicePort, ...] = in_order(attrgetter("protocol", "port", "target"))
     tasks: tuple[Task, ...] = in_order(attrgetter("name", "node", "state"))
+    trouble: str = ""
     id: str = field(default="", compare=False)
 
 

@@ -14,10 +14,9 @@ HOST = "host"  # the name of a node's own network namespace
 Address = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
-# tables have the same few addresses in hundreds of rows: each is read once
-read_address, read_interface, read_subnet = (
-    functools.lru_cache(4096)(read) for read in (ipaddress.ip_address, ipaddress.ip_interface, ipaddress.ip_network)
-)
+# tables have the same few addresses in hundreds of rows: each is read once; an engine keeps a subnet as it was told, host bits included
+read_address, read_interface = map(functools.lru_cache(4096), (ipaddress.ip_address, ipaddress.ip_interface))
+read_subnet = functools.lru_cache(4096)(functools.partial(ipaddress.ip_network, strict=False))
 
 
 def read_ip(text: str | None) -> Ip | None:

@@ -90,13 +90,16 @@ def tell_value(value: Any) -> str:
 
 
 def tell_rest(value: Any, *told: str) -> list[Clause]:
-    """Hidden clauses on the fields of a value of the model that count and are not as usual, without those of the names ``told``."""
+    """Hidden clauses on the fields of a value of the model that count and are not as usual, without those of the names ``told``.
+
+    Why something could not be read is not hidden.
+    """
     clauses = []
     for each in dataclasses.fields(value):
         name, found = each.name, getattr(value, each.name)
         if each.compare and name not in told and found != each.default:
             label = name.upper() if name in ACRONYMS else LABELS.get(name, name.replace("_", " "))
-            clauses.append(Clause(f"{label} {tell_value(found)}", "hidden"))
+            clauses.append(Clause(found) if name == "trouble" else Clause(f"{label} {tell_value(found)}", "hidden"))
     return clauses
 
 

@@ -42,19 +42,12 @@ def run_ip(commands: list[str]) -> None:
 
 def create() -> list[str]:
     """The commands that make the bridge. No STP and no snooping: a port forwards from its first moment."""
-    return [
-        "link set lo up",
-        f"link add {BRIDGE} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
-        f"link set {BRIDGE} up",
-    ]
+    return ["link set lo up", f"link add {BRIDGE} type bridge forward_delay 0 stp_state 0 mcast_snooping 0", f"link set {BRIDGE} up"]
 
 
 def plug(name: str, pid: int, mac: str) -> list[str]:
     """The commands that run a cable from the bridge to the network namespace of ``pid``, as its eth0."""
-    return [
-        f"link add {name} type veth peer name eth0 address {mac} netns {pid}",
-        f"link set {name} master {BRIDGE} up",
-    ]
+    return [f"link add {name} type veth peer name eth0 address {mac} netns {pid}", f"link set {name} master {BRIDGE} up"]
 
 
 def unplug(name: str) -> None:
