@@ -46,16 +46,6 @@ def pytest_configure(config) -> None:
         enter_own_machine()
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What long tests share is made once, in one process; and the longest begin first, so that at the end all processes have work."""
-    for item in items:
-        made = {fixture.scope for name in getattr(item, "fixturenames", ()) for fixture in item._fixtureinfo.name2fixturedefs.get(name, ())}
-        if "module" in made:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: (item.path.stem != "test_validation", not any(item.iter_markers("xdist_group"))))
-
-
 def pytest_report_header() -> str:
     place = "a machine of their own within it" if os.geteuid() == 0 else "the machine itself"
     share = "everything" if os.environ.get(FULL) else "its share of what the modes take in turns (all: --full)"
