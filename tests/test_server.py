@@ -13,11 +13,13 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import psutil
 import pytest
 import websocket
 from jupyter_core.paths import jupyter_runtime_dir
 
+from netkit.laboratory.lab import open_lab
 from tests.conftest import NETKIT
 from tests.kernels import wait_for
 from tests.machine import is_alive
@@ -131,3 +133,53 @@ def test_the_server_killed_leaves_nothing(machine, server):
     assert wait_for(lambda: not any(is_alive(process) for process in family))
     for path in own:
         path.unlink(missing_ok=True)
+
+
+def test_a_shell_is_a_login_shell_with_job_control(machine):
+    """netkit shell: a login shell on its own terminal, with jobs, sizes, signals and the status of its end."""
+    with open_lab(2, label="shells") as lab:
+        shell = pexpect.spawn(NETKIT, ["shell", "node2", "--lab", lab.id], encoding="utf-8", timeout=patiently(), dimensions=(33, 99))
+        shell.expect("root@node2")
+        shell.sendline("shopt -q login_shell && set -o | grep -q 'monitor.*on' && echo login-and-$((40+2))")
+        shell.expect("login-and-42")
+        shell.sendline("stty size")
+        shell.expect("33 99")
+        shell.setwinsize(44, 111)
+        shell.sendline("until [ \"$(stty size)\" = '44 111' ]; do sleep 0.01; done; echo size-$((40+4))")
+        shell.expect("size-44")
+        shell.sendline("sleep 1000")
+        assert wait_for(lambda: lab["node2"].run("pgrep -f -x 'sleep 1000'", check=False).status == 0)
+        shell.sendcontrol("z")
+        shell.expect("Stopped")
+        shell.sendline("bg; jobs; kill %1; docker info --format '{{.Name}}-engine'; which netkit")
+        shell.expect("node2-engine")
+        shell.expect("netkit-bin/netkit")
+        shell.sendline("sleep 2000")
+        assert wait_for(lambda: lab["node2"].run("pgrep -f -x 'sleep 2000'", check=False).status == 0)
+        shell.sendcontrol("c")
+        shell.sendline("exit 5")
+        shell.expect(pexpect.EOF)
+        shell.close()
+        assert shell.exitstatus == 5
+
+
+def test_a_shell_without_a_lab_opens_one(machine):
+    """Where no lab is open, netkit shell opens a throw-away one that ends with it."""
+    shell = pexpect.spawn(NETKIT, ["shell", "--of-server"], encoding="utf-8", timeout=patiently())  # whatever others have open
+    shell.expect("no lab is open")
+    shell.expect("root@node1")
+    shell.sendline("exit")
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 0
+
+
+def test_a_closed_terminal_hangs_up(machine):
+    """When the terminal goes away, what ran in it goes, too."""
+    with open_lab(1, label="hang-up") as lab:
+        shell = pexpect.spawn(NETKIT, ["shell", "node1", "--lab", lab.id], encoding="utf-8", timeout=patiently())
+        shell.expect("root@node1")
+        shell.sendline("sleep 4321")
+        assert wait_for(lambda: lab["node1"].run("pgrep -f 'sleep 4321'", check=False).status == 0)
+        shell.close(force=True)
+        assert wait_for(lambda: lab["node1"].run("pgrep -x sleep", check=False).status != 0)
