@@ -12,7 +12,7 @@ from netkit.network.build import build_node
 from netkit.network.build_engine import build_members, build_services
 from netkit.network.capture import Topology, capture
 from tests.swarms import form_swarm
-from tests.test_topology_values import edit
+from tests.variations import edit
 
 pytestmark = pytest.mark.once
 

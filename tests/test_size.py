@@ -25,7 +25,7 @@ ROOMS = {
     "laboratory": (2133, 24),
     "labsettings": (4, 1),
     "liveview": (890, 6),
-    "network": (1629, 12),
+    "network": (1625, 12),
     "operator": (1687, 13),
     "packets": (319, 3),
     "tracing": (1095, 8),

@@ -19,29 +19,11 @@ from netkit.network.model import Interface
 from netkit.network.select import SHOW
 from tests.random_topologies import mutate, random_topology, shuffle
 from tests.topologies import EXAMPLES
+from tests.variations import edit
 
 pytestmark = pytest.mark.once
 
 ROUNDS = 25
-JUNK = (
-    None,
-    True,
-    0,
-    -1,
-    1.5,
-    float("nan"),
-    1 << 200,
-    "",
-    "x",
-    "10.0.0.1/99",
-    "fe80::1%eth0",
-    "\ud800",
-    [],
-    {},
-    [[]],
-    {"a": 1},
-    ["a", None],
-)
 
 
 def _tell_apart(value: Any) -> Any:
@@ -65,29 +47,6 @@ def test_json_keeps_everything(seeded):
         again = Topology.from_json(topology.to_json(indent=seeded.choice((None, 1))))
         assert again == topology
         assert _tell_apart(again) == _tell_apart(topology)
-
-
-def edit(document: Any, rng: random.Random) -> Any:
-    """The document with one thing in it missing, renamed, or something else."""
-    places: list[tuple] = []
-    waiting: list[tuple[Any, tuple]] = [(document, ())]
-    while waiting:
-        value, path = waiting.pop()
-        places.append(path)
-        keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-        waiting += [(value[key], (*path, key)) for key in keys]
-    *path, last = rng.choice(places[1:])
-    around = document
-    for step in path:
-        around = around[step]
-    match rng.randrange(4):
-        case 0:
-            del around[last]
-        case 1 if isinstance(around, dict):
-            around["nonsense"] = around.pop(last)
-        case _:
-            around[last] = rng.choice(JUNK)
-    return document
 
 
 def test_json_with_anything_wrong_is_refused_by_name(seeded):

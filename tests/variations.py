@@ -1,7 +1,8 @@
-"""The same network as the next lab would have it, and networks that differ in one thing."""
+"""The same network as the next lab would have it, networks that differ in one thing, and documents with something wrong in them."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import ipaddress
 import random
@@ -14,6 +15,25 @@ from typing import Any
 from netkit.network.model import HOST, Node, Topology
 
 NAMES = ("web", "db", "app", "shop", "job", "mon", "a b", "x\ny", "\x1b[1m", "\u202eevil", 'q"<b>&\\', "ünï")
+JUNK = (
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    float("nan"),
+    1 << 200,
+    "",
+    "x",
+    "10.0.0.1/99",
+    "fe80::1%eth0",
+    "\ud800",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    ["a", None],
+)
 
 
 def draw_digits(rng: random.Random, count: int) -> str:
@@ -181,3 +201,26 @@ def _make(hint: type, rng: random.Random) -> Any:
     hints = typing.get_type_hints(hint)
     needed = [each.name for each in dataclasses.fields(hint) if each.default is dataclasses.MISSING]
     return hint(**{name: _other(hints[name], None, rng) for name in needed})
+
+
+def edit(document: Any, rng: random.Random) -> Any:
+    """The document with one thing in it missing, renamed, or something else."""
+    places: list[tuple] = []
+    waiting: list[tuple[Any, tuple]] = [(document, ())]
+    while waiting:
+        value, path = waiting.pop()
+        places.append(path)
+        keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+        waiting += [(value[key], (*path, key)) for key in keys]
+    *path, last = rng.choice(places[1:])
+    around = document
+    for step in path:
+        around = around[step]
+    match rng.randrange(4):
+        case 0:
+            del around[last]
+        case 1 if isinstance(around, dict):
+            around["nonsense"] = around.pop(last)
+        case _:
+            around[last] = copy.deepcopy(rng.choice(JUNK))  # else later edits would put one piece of junk into itself
+    return document

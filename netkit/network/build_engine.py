@@ -78,18 +78,14 @@ class ContainerBuilder:
 
     def build(self, body: dict) -> model.Container:
         """One of them, as it was inspected."""
-        settings, labels, state = (
-            dig(body, "NetworkSettings", of=dict),
-            dig(body, "Config", "Labels", of=dict),
-            dig(body, "State", "Status"),
-        )
-        mode = dig(body, "HostConfig", "NetworkMode") or "default"
+        settings, labels = dig(body, "NetworkSettings", of=dict), dig(body, "Config", "Labels", of=dict)
+        state, mode = dig(body, "State", "Status"), dig(body, "HostConfig", "NetworkMode") or "default"
         namespace = self._namespaces.get(body["inode"]) if state in RUNNING else None
         joined = {network: each for network, each in dig(settings, "Networks", of=dict).items() if network not in WITHOUT_ENDPOINT}
         endpoints = [self._build_endpoint(network, each, dig(body, "Id"), namespace) for network, each in joined.items()]
         if namespace and GATEWAY_BRIDGE not in joined and not mode.startswith(("container:", HOST)):
             endpoints += self._find_gateway_endpoints(namespace)
-        key, id, pid = dig(settings, "SandboxKey"), dig(settings, "SandboxID"), dig(body, "State", "Pid", of=int)
+        key, id = dig(settings, "SandboxKey"), dig(settings, "SandboxID")
         return model.Container(
             name=dig(body, "Name").lstrip("/"),
             state=state,
@@ -100,7 +96,7 @@ class ContainerBuilder:
             ports=tuple(_build_ports(dig(settings, "Ports", of=dict))),
             service=dig(labels, SERVICE_LABEL) or None,
             task=self._calc_task_name(dig(labels, TASK_LABEL)),
-            pid=pid,
+            pid=dig(body, "State", "Pid", of=int),
             id=dig(body, "Id"),
         )
 

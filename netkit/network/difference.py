@@ -144,7 +144,7 @@ class Comparison:
         moves = {str(one): str(other) for one, other in _find_moves(old, new, places[0] & places[1])}
         self.old, self.new = _Side(describe(old, compared=True), moves), _Side(describe(new, compared=True), {})
         lonely = (self.old.get(key) or self.new[key] for key in self.old.keys() ^ self.new.keys())
-        self.shared = tuple(f"{place}/" for place in places[0] ^ places[1])  # what is inside of namespaces that only one side has
+        self.one_sided = tuple(f"{place}/" for place in places[0] ^ places[1])  # what is inside of namespaces that only one side has
         self.came_or_went = {*(line.about for line, _ in lonely), *(places[0] ^ places[1])} - {""}
 
     def compare(self, key: tuple) -> Change | None:
@@ -161,7 +161,7 @@ class Comparison:
         if before and after:
             return _compare_both(before, after, inner, not inner and old != new and set(old) == set(new))
         line, kind = (after, "appeared") if after else (before, "vanished")
-        follows = line.level and (line.follows in self.came_or_went or line.about.startswith(self.shared))
+        follows = line.level and (line.follows in self.came_or_went or line.about.startswith(self.one_sided))
         return Change(kind, line.about, line, told_with=FOLLOWS if follows else _calc_option(line.level), inner=inner)
 
 
